@@ -1,0 +1,181 @@
+// The sealed binary file that weights (.mien) and cascades (.haar) share.
+//
+// All integers are little-endian; floats are IEEE 754. Every file begins with
+//
+//   offset  size  field
+//        0     8  magic: 0x89, four letters naming the kind ("MIEN", "HAAR"), 0x0D 0x0A 0x1A,
+//                 so that a transfer in text mode is noticed (the idea of PNG's signature)
+//        8     4  u32 format version
+//       12     4  u32 CRC-32 (IEEE 802.3, as zlib's) of all bytes from offset 16 to the end
+//       16     8  u64 size of the whole file in bytes
+//       24     -  what the kind defines
+//
+// A string is a u16 byte count followed by that many bytes of UTF-8.
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <mien/error.hpp>
+
+namespace mien {
+
+namespace detail {
+
+constexpr std::array<std::array<std::uint32_t, 256>, 8> make_crc32_tables() {
+  std::array<std::array<std::uint32_t, 256>, 8> tables{};
+  for (std::uint32_t byte = 0; byte < 256; ++byte) {
+    std::uint32_t value = byte;
+    for (int bit = 0; bit < 8; ++bit) {
+      value = (value >> 1) ^ ((value & 1u) != 0 ? 0xEDB88320u : 0u);
+    }
+    tables[0][byte] = value;
+  }
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    for (std::size_t slice = 1; slice < 8; ++slice) {
+      const std::uint32_t previous = tables[slice - 1][byte];
+      tables[slice][byte] = (previous >> 8) ^ tables[0][previous & 0xFF];
+    }
+  }
+  return tables;
+}
+
+inline constexpr auto crc32_tables = make_crc32_tables();
+
+}  // namespace detail
+
+/// CRC-32 (IEEE 802.3, reflected, as zlib.crc32) of `size` bytes.
+/// Slicing by 8 (Kounavis and Berry, 2005): loading must not wait for a byte-wise checksum.
+inline std::uint32_t crc32(const std::uint8_t* data, std::size_t size) noexcept {
+  const auto& tables = detail::crc32_tables;
+  std::uint32_t crc = 0xFFFFFFFFu;
+  for (; size >= 8; data += 8, size -= 8) {
+    const std::uint32_t low = crc ^ (std::uint32_t{data[0]} | std::uint32_t{data[1]} << 8 |
+                                     std::uint32_t{data[2]} << 16 | std::uint32_t{data[3]} << 24);
+    crc = tables[7][low & 0xFF] ^ tables[6][(low >> 8) & 0xFF] ^ tables[5][(low >> 16) & 0xFF] ^
+          tables[4][low >> 24] ^ tables[3][data[4]] ^ tables[2][data[5]] ^ tables[1][data[6]] ^
+          tables[0][data[7]];
+  }
+  for (; size > 0; ++data, --size) crc = (crc >> 8) ^ tables[0][(crc ^ *data) & 0xFF];
+  return ~crc;
+}
+
+/// All bytes of a file. Throws Error if it cannot be read.
+inline std::vector<std::uint8_t> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) throw Error(path + ": cannot open the file: " + std::strerror(errno));
+  const std::streamoff size = file.tellg();
+  // A folder opens on some systems but has no size that can be read.
+  if (size < 0 || size > std::streamoff{1} << 40) throw Error(path + ": not a regular file");
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
+  file.seekg(0);
+  if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) {
+    throw Error(path + ": reading stopped after " + std::to_string(file.gcount()) + " of " +
+                std::to_string(size) + " bytes");
+  }
+  return bytes;
+}
+
+/// Reads a sealed file's fields in order; every read past the end is an Error that names the file
+/// and the field. The bytes must outlive the reader.
+class BinaryReader {
+ public:
+  static constexpr std::size_t header_size = 24;
+
+  /// Checks the seal: magic, version, size and checksum. `kind` is four letters, `name` stands for
+  /// the file in messages.
+  BinaryReader(const std::uint8_t* bytes, std::size_t size, std::string_view kind,
+               std::uint32_t version, std::string name)
+      : bytes_(bytes), size_(size), name_(std::move(name)) {
+    if (size == 0) fail("the file is empty");
+    if (size < header_size) {
+      fail("truncated: expected at least " + std::to_string(header_size) + " bytes, found " +
+           std::to_string(size));
+    }
+    const std::string magic = "\x89" + std::string(kind) + "\r\n\x1a";
+    if (std::memcmp(bytes, magic.data(), magic.size()) != 0) {
+      fail("not a Mien file of kind " + std::string(kind) + ": its first 8 bytes differ");
+    }
+    position_ = magic.size();
+    const std::uint32_t found_version = u32("version");
+    if (found_version != version) {
+      fail("format version: expected " + std::to_string(version) + ", found " +
+           std::to_string(found_version));
+    }
+    const std::uint32_t checksum = u32("checksum");
+    const std::uint64_t recorded_size = u64("file size");
+    if (recorded_size != size) {
+      fail(std::string(recorded_size > size ? "truncated" : "oversized") + ": expected " +
+           std::to_string(recorded_size) + " bytes, found " + std::to_string(size));
+    }
+    if (crc32(bytes + 16, size - 16) != checksum) {
+      fail("the checksum does not match: the file is corrupted");
+    }
+  }
+
+  std::uint8_t u8(const char* field) { return *take(1, field); }
+
+  std::uint16_t u16(const char* field) { return unsigned_integer<std::uint16_t>(field); }
+
+  std::uint32_t u32(const char* field) { return unsigned_integer<std::uint32_t>(field); }
+
+  std::uint64_t u64(const char* field) { return unsigned_integer<std::uint64_t>(field); }
+
+  std::int32_t i32(const char* field) {
+    return static_cast<std::int32_t>(unsigned_integer<std::uint32_t>(field));
+  }
+
+  float f32(const char* field) {
+    const std::uint32_t bits = u32(field);
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+
+  std::string string(const char* field) {
+    const std::size_t length = u16(field);
+    const std::uint8_t* text = take(length, field);
+    return std::string(reinterpret_cast<const char*>(text), length);
+  }
+
+  /// The next `count` bytes, passed over.
+  const std::uint8_t* take(std::size_t count, const char* field) {
+    if (count > size_ - position_) {
+      fail(std::string(field) + ": expected " + std::to_string(count) + " more bytes at offset " +
+           std::to_string(position_) + ", found " + std::to_string(size_ - position_));
+    }
+    const std::uint8_t* start = bytes_ + position_;
+    position_ += count;
+    return start;
+  }
+
+  std::size_t position() const noexcept { return position_; }
+  std::size_t size() const noexcept { return size_; }
+  const std::string& name() const noexcept { return name_; }
+
+  [[noreturn]] void fail(const std::string& message) const { throw Error(name_ + ": " + message); }
+
+ private:
+  template <class Integer>
+  Integer unsigned_integer(const char* field) {
+    const std::uint8_t* start = take(sizeof(Integer), field);
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < sizeof(Integer); ++i) value |= std::uint64_t{start[i]} << (8 * i);
+    return static_cast<Integer>(value);
+  }
+
+  const std::uint8_t* bytes_;
+  std::size_t size_;
+  std::size_t position_ = 0;
+  std::string name_;
+};
+
+}  // namespace mien

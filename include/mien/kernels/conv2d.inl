@@ -1,0 +1,144 @@
+// Fast convolution, compiled once for each instruction set (see kernels.hpp).
+//
+// An implicit matrix product: the rows are output pixels, the columns output channels, and the
+// depth runs over the window's taps, which lie in contiguous runs of the channels-last image.
+// A tile of pixels x two vectors of channels stays in registers while the depth passes by
+// (register blocking after Goto and van de Geijn, "Anatomy of High-Performance Matrix
+// Multiplication", 2008), so every weight loaded serves all pixels of the tile.
+
+/// Output channels that one packed block holds.
+constexpr int conv2d_block = 2 * lanes;
+
+/// Pixels of the widest tile: as many as leave registers for weights and one input value.
+constexpr int conv2d_pixels = registers >= 32 ? 12 : 6;
+
+/// Where a tile's input lies: `runs` stretches of `length` floats, `next_pixel` and `next_run`
+/// apart.
+struct TapRuns {
+  int rows;
+  int runs_per_row;
+  int length;
+  std::ptrdiff_t next_row;
+  std::ptrdiff_t next_run;
+  std::ptrdiff_t next_pixel;
+};
+
+template <int Pixels>
+inline void conv2d_tile(const TapRuns& taps, const float* input, const float* weights,
+                        const float* bias, Clamp clamp, float* output, std::ptrdiff_t out_pixel,
+                        int channels) noexcept {
+  Vector sum[Pixels][2];
+  const Vector bias0 = load(bias);
+  const Vector bias1 = load(bias + lanes);
+  MIEN_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    sum[p][0] = bias0;
+    sum[p][1] = bias1;
+  }
+  for (int row = 0; row < taps.rows; ++row) {
+    for (int run = 0; run < taps.runs_per_row; ++run) {
+      const float* from = input + row * taps.next_row + run * taps.next_run;
+      for (int i = 0; i < taps.length; ++i, weights += conv2d_block) {
+        const Vector weight0 = load(weights);
+        const Vector weight1 = load(weights + lanes);
+        MIEN_UNROLL
+        for (int p = 0; p < Pixels; ++p) {
+          const Vector value = broadcast(from[p * taps.next_pixel + i]);
+          sum[p][0] = multiply_add(value, weight0, sum[p][0]);
+          sum[p][1] = multiply_add(value, weight1, sum[p][1]);
+        }
+      }
+    }
+  }
+  const Vector low = broadcast(clamp.low);
+  const Vector high = broadcast(clamp.high);
+  MIEN_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    float* to = output + p * out_pixel;
+    const Vector first = minimum(maximum(sum[p][0], low), high);
+    const Vector second = minimum(maximum(sum[p][1], low), high);
+    if (channels == conv2d_block) {
+      store(to, first);
+      store(to + lanes, second);
+    } else {
+      float values[conv2d_block];
+      store(values, first);
+      store(values + lanes, second);
+      for (int c = 0; c < channels; ++c) to[c] = values[c];
+    }
+  }
+}
+
+/// One row of output pixels in tiles of nearly equal width.
+inline void conv2d_row(const TapRuns& taps, const float* input, const float* weights,
+                       const float* bias, Clamp clamp, float* output, std::ptrdiff_t out_pixel,
+                       int channels, int width) noexcept {
+  for (int tiles = (width + conv2d_pixels - 1) / conv2d_pixels; tiles > 0; --tiles) {
+    const int pixels = (width + tiles - 1) / tiles;
+    switch (pixels) {
+#define MIEN_CONV2D_TILE(count)                                          \
+  case count:                                                            \
+    conv2d_tile<(count < conv2d_pixels ? count : conv2d_pixels)>(        \
+        taps, input, weights, bias, clamp, output, out_pixel, channels); \
+    break;
+      MIEN_CONV2D_TILE(1)
+      MIEN_CONV2D_TILE(2)
+      MIEN_CONV2D_TILE(3)
+      MIEN_CONV2D_TILE(4)
+      MIEN_CONV2D_TILE(5)
+      MIEN_CONV2D_TILE(6)
+      MIEN_CONV2D_TILE(7)
+      MIEN_CONV2D_TILE(8)
+      MIEN_CONV2D_TILE(9)
+      MIEN_CONV2D_TILE(10)
+      MIEN_CONV2D_TILE(11)
+      MIEN_CONV2D_TILE(12)
+#undef MIEN_CONV2D_TILE
+    }
+    input += pixels * taps.next_pixel;
+    output += pixels * out_pixel;
+    width -= pixels;
+  }
+}
+
+/// `image` has its padding around it; bias is padded as the packed weights' channels are.
+inline void conv2d(const WindowGeometry& g, const float* image, const float* packed,
+                   const float* bias, Clamp clamp, float* output) noexcept {
+  const int group_in = g.in_channels / g.groups;
+  const int group_out = g.out_channels / g.groups;
+  const std::ptrdiff_t image_row = std::ptrdiff_t{g.in_width + 2 * g.padding_x} * g.in_channels;
+  TapRuns taps{};
+  taps.rows = g.kernel_height;
+  taps.next_row = image_row;
+  taps.next_pixel = std::ptrdiff_t{g.stride_x} * g.in_channels;
+  if (g.groups == 1) {
+    // The taps of a window's row touch each other in memory.
+    taps.runs_per_row = 1;
+    taps.length = g.kernel_width * g.in_channels;
+  } else {
+    taps.runs_per_row = g.kernel_width;
+    taps.length = group_in;
+    taps.next_run = g.in_channels;
+  }
+  // A 1x1 convolution sees the image as one long row, which fills the tiles better.
+  const bool flat = g.kernel_height == 1 && g.kernel_width == 1 && g.stride_y == 1 &&
+                    g.stride_x == 1 && g.padding_y == 0 && g.padding_x == 0;
+  const int rows = flat ? 1 : g.out_height;
+  const int width = flat ? g.out_height * g.out_width : g.out_width;
+
+  const std::ptrdiff_t block_size =
+      std::ptrdiff_t{g.kernel_height} * g.kernel_width * group_in * conv2d_block;
+  for (int group = 0; group < g.groups; ++group) {
+    for (int channel = 0; channel < group_out; channel += conv2d_block) {
+      const int channels = group_out - channel < conv2d_block ? group_out - channel : conv2d_block;
+      for (int y = 0; y < rows; ++y) {
+        conv2d_row(
+            taps, image + y * g.stride_y * image_row + group * group_in, packed, bias, clamp,
+            output + std::ptrdiff_t{y} * width * g.out_channels + group * group_out + channel,
+            g.out_channels, channels, width);
+      }
+      packed += block_size;
+      bias += conv2d_block;
+    }
+  }
+}

@@ -1,0 +1,32 @@
+// Fast max pooling, compiled once for each instruction set (see kernels.hpp): a vector holds
+// `lanes` channels of one pixel.
+
+template <bool Whole>
+inline void max_pool2d_pixel(const WindowGeometry& g, int y, int x, int channel, int count,
+                             const float* input, float* output) noexcept {
+  const Window window = clipped_window(g, y, x);
+  Vector largest = load_part<Whole>(
+      input + tap_offset(g, y, x, window.first_y, window.first_x) + channel, count);
+  for (int ky = window.first_y; ky < window.last_y; ++ky) {
+    for (int kx = window.first_x; kx < window.last_x; ++kx) {
+      const float* pixel = input + tap_offset(g, y, x, ky, kx);
+      largest = maximum(load_part<Whole>(pixel + channel, count), largest);
+    }
+  }
+  store_part<Whole>(output + channel, largest, count);
+}
+
+/// The image is without padding; every window covers at least one of its pixels.
+inline void max_pool2d(const WindowGeometry& g, const float* input, float* output) noexcept {
+  const int whole = g.in_channels / lanes * lanes;
+  for (int y = 0; y < g.out_height; ++y) {
+    for (int x = 0; x < g.out_width; ++x, output += g.out_channels) {
+      for (int c = 0; c < whole; c += lanes) {
+        max_pool2d_pixel<true>(g, y, x, c, lanes, input, output);
+      }
+      if (whole < g.in_channels) {
+        max_pool2d_pixel<false>(g, y, x, whole, g.in_channels - whole, input, output);
+      }
+    }
+  }
+}

@@ -1,0 +1,26 @@
+// The baseline's vector: four floats by Eigen, which knows SSE2, NEON, and plain C++ elsewhere.
+
+using Vector = Eigen::Array<float, 4, 1>;
+constexpr int lanes = 4;
+constexpr int registers = 16;
+
+inline Vector load(const float* from) noexcept {
+  return Eigen::Map<const Vector>(from);
+}
+inline void store(float* to, const Vector& v) noexcept {
+  Eigen::Map<Vector>{to} = v;
+}
+inline Vector broadcast(float value) noexcept {
+  return Vector::Constant(value);
+}
+inline Vector multiply_add(const Vector& a, const Vector& b, const Vector& c) noexcept {
+  return a * b + c;
+}
+// Where v is not a number, the result is not either. Eigen 3.4 offers that for pairs of vectors
+// only as functors.
+inline Vector maximum(const Vector& v, const Vector& bound) noexcept {
+  return v.binaryExpr(bound, Eigen::internal::scalar_max_op<float, float, Eigen::PropagateNaN>());
+}
+inline Vector minimum(const Vector& v, const Vector& bound) noexcept {
+  return v.binaryExpr(bound, Eigen::internal::scalar_min_op<float, float, Eigen::PropagateNaN>());
+}

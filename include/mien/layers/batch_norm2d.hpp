@@ -1,0 +1,74 @@
+// Batch normalisation with the running statistics (Ioffe and Szegedy, arXiv 1502.03167).
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include <mien/layers/layer.hpp>
+
+namespace mien {
+
+/// PyTorch's BatchNorm2d in evaluation: (x - mean) / sqrt(variance + 1e-5) * weight + bias. After a
+/// convolution it costs nothing: it is folded into the convolution's weights when they are loaded.
+template <int Channels>
+struct BatchNorm2d {
+  static constexpr int channels = Channels;
+};
+
+namespace detail {
+
+/// y = scale x + shift, in double so that folding rounds but once.
+struct ChannelScale {
+  std::vector<double> scale;
+  std::vector<double> shift;
+
+  ChannelScale(TensorReader& tensors, int channels) {
+    constexpr double epsilon = 1e-5;
+    const std::vector<std::uint32_t> shape = {static_cast<std::uint32_t>(channels)};
+    const std::vector<float> weight = tensors.take("BatchNorm2d", "weight", shape);
+    const std::vector<float> bias = tensors.take("BatchNorm2d", "bias", shape);
+    const std::vector<float> mean = tensors.take("BatchNorm2d", "running_mean", shape);
+    const std::vector<float> variance = tensors.take("BatchNorm2d", "running_var", shape);
+    for (std::size_t c = 0; c < weight.size(); ++c) {
+      const double sum = double{variance[c]} + epsilon;
+      if (!(sum > 0.0)) {
+        throw Error(tensors.file_name() + ": BatchNorm2d, running_var, element " +
+                    std::to_string(c) + ": expected a variance of 0 or more, found " +
+                    std::to_string(variance[c]));
+      }
+      scale.push_back(double{weight[c]} / std::sqrt(sum));
+      shift.push_back(double{bias[c]} - double{mean[c]} * scale[c]);
+    }
+  }
+};
+
+}  // namespace detail
+
+template <int Channels, class Input>
+class Compiled<BatchNorm2d<Channels>, Input> : public detail::WithoutParameters {
+  static_assert(detail::layer_takes_channels<BatchNorm2d<Channels>,
+                                             detail::ExpectedChannels<Channels>, Input>::value);
+
+ public:
+  using Output = Input;
+  static constexpr std::size_t parameter_count = 2 * Channels;
+  static constexpr std::size_t multiply_adds = Input::size;
+
+  explicit Compiled(TensorReader& tensors) {
+    const detail::ChannelScale folded(tensors, Channels);
+    scale_.assign(folded.scale.begin(), folded.scale.end());
+    shift_.assign(folded.shift.begin(), folded.shift.end());
+  }
+
+  void forward(const float* input, float* output, float*) const noexcept {
+    for (std::size_t i = 0; i < Input::size; ++i) {
+      output[i] = input[i] * scale_[i % Channels] + shift_[i % Channels];
+    }
+  }
+
+ private:
+  std::vector<float> scale_;
+  std::vector<float> shift_;
+};
+
+}  // namespace mien

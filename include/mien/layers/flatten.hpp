@@ -1,0 +1,24 @@
+// Flattening an image to a vector.
+#pragma once
+
+#include <mien/layers/layer.hpp>
+
+namespace mien {
+
+/// PyTorch's Flatten: the elements in the order C, H, W, whatever the order in memory.
+struct Flatten {};
+
+template <class Input>
+class Compiled<Flatten, Input> : public detail::WithoutParameters {
+ public:
+  using Output = Shape<static_cast<int>(Input::size), 1, 1>;
+
+  explicit Compiled(TensorReader&) {}
+
+  void forward(const float* input, float* output, float*) const noexcept {
+    detail::to_channels_first(input, output, Input::channels,
+                              static_cast<std::size_t>(Input::height * Input::width));
+  }
+};
+
+}  // namespace mien

@@ -1,0 +1,26 @@
+// Softmax.
+#pragma once
+
+#include <mien/kernels/softmax.hpp>
+#include <mien/layers/layer.hpp>
+
+namespace mien {
+
+/// PyTorch's Softmax over the channels, at every pixel.
+struct Softmax {};
+
+template <class Input>
+class Compiled<Softmax, Input> : public detail::WithoutParameters {
+ public:
+  using Output = Input;
+
+  explicit Compiled(TensorReader&) {}
+
+  void forward(const float* input, float* output, float*) const noexcept {
+    for (std::size_t i = 0; i < Input::size; i += Input::channels) {
+      kernels::softmax(input + i, Input::channels, 1.0f, output + i);
+    }
+  }
+};
+
+}  // namespace mien

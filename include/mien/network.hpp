@@ -1,0 +1,149 @@
+// A network: layers on an input, with a name, loaded from a weight file.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <mien/layers/layers.hpp>
+#include <mien/tensor.hpp>
+#include <mien/weights.hpp>
+
+namespace mien {
+
+/// A network's input, in PyTorch's order.
+template <int Channels, int Height, int Width>
+using Input = Shape<Channels, Height, Width>;
+
+/// The base of every network:
+///
+///   struct Tiny : Network<Tiny, Input<1, 8, 8>, Conv2d<1, 4, Kernel<3>>, ReLU, Flatten,
+///                         Dense<144, 7>> {
+///     static constexpr std::string_view name = "tiny";
+///     using Network::Network;
+///   };
+///
+/// Objects are cheap to copy: copies share the weights, which never change. forward() may run in
+/// any number of threads at once, given a Workspace for each.
+template <class Derived, class InputShape, class... Layers>
+class Network {
+  using Body = Compiled<Sequential<Layers...>, InputShape>;
+
+ public:
+  using Input = InputShape;
+  using Output = typename Body::Output;
+  /// Learned numbers, as PyTorch counts them: running statistics are not among them.
+  static constexpr std::size_t parameter_count = Body::parameter_count;
+  /// Multiply-adds of convolutions, dense layers and unfused batch normalisations for one input.
+  static constexpr std::size_t multiply_adds = Body::multiply_adds;
+
+  /// Memory for one forward pass at a time: aligned, allocated once, reused.
+  class Workspace {
+   public:
+    Workspace() : memory_(aligned_input + aligned_output + Body::scratch_size) {}
+
+   private:
+    friend class Network;
+    static constexpr std::size_t aligned_input = detail::aligned_size(Input::size);
+    static constexpr std::size_t aligned_output = detail::aligned_size(Output::size);
+
+    float* input() noexcept { return memory_.data(); }
+    float* output() noexcept { return memory_.data() + aligned_input; }
+    float* scratch() noexcept { return memory_.data() + aligned_input + aligned_output; }
+
+    detail::AlignedBuffer memory_;
+  };
+
+  /// Takes the weights from a file. Throws Error if they are another network's, or if a tensor is
+  /// missing, left over, misshapen or not finite.
+  explicit Network(const WeightFile& file)
+      : preprocessing_(file.preprocessing()),
+        labels_(file.labels()),
+        verification_vectors_(file.verification_vectors()),
+        file_name_(file.name()) {
+    if (file.architecture() != Derived::name) {
+      throw Error(file.name() + ": architecture: expected '" + std::string(Derived::name) +
+                  "', found '" + file.architecture() + "'");
+    }
+    require("input channels", Input::channels, preprocessing_.input_channels);
+    require("input height", Input::height, preprocessing_.input_height);
+    require("input width", Input::width, preprocessing_.input_width);
+    require("number of labels", static_cast<int>(Output::size), static_cast<int>(labels_.size()));
+    TensorReader tensors(file);
+    layers_ = std::make_shared<const Body>(tensors);
+    tensors.finish();
+  }
+
+  /// Reads a .mien file. Throws Error.
+  static Derived load(const std::string& path) { return Derived(WeightFile::load(path)); }
+
+  /// One forward pass. `input` is [height][width][channels], `output` receives Output::size values
+  /// (for a classifier the logits). Allocates nothing, throws nothing.
+  void forward(const float* input, float* output, Workspace& workspace) const noexcept {
+    std::copy_n(input, Input::size, workspace.input());
+    layers_->forward(workspace.input(), workspace.output(), workspace.scratch());
+    std::copy_n(workspace.output(), Output::size, output);
+  }
+
+  /// The same, returning the output.
+  std::array<float, Output::size> forward(const float* input, Workspace& workspace) const noexcept {
+    std::array<float, Output::size> output;
+    forward(input, output.data(), workspace);
+    return output;
+  }
+
+  /// Replays the file's verification vectors: the proof that this machine computes what the
+  /// exporter did. Returns the largest difference; throws Error if it exceeds 1e-3 of the largest
+  /// output, far above rounding and far below any mistake, or if an output is not finite.
+  double verify() const {
+    constexpr double tolerance = 1e-3;
+    double scale = 0.0;
+    for (const WeightFile::VerificationVector& vector : verification_vectors_) {
+      for (const float value : vector.output) scale = std::max(scale, std::abs(double{value}));
+    }
+    Workspace workspace;
+    double largest_difference = 0.0;
+    for (std::size_t i = 0; i < verification_vectors_.size(); ++i) {
+      const WeightFile::VerificationVector& vector = verification_vectors_[i];
+      std::vector<float> input(Input::size);
+      detail::to_channels_last(vector.input.data(), input.data(), Input::channels,
+                               static_cast<std::size_t>(Input::height * Input::width));
+      const auto found = forward(input.data(), workspace);
+      for (std::size_t o = 0; o < Output::size; ++o) {
+        const double difference = std::abs(double{found[o]} - double{vector.output[o]});
+        if (!(difference <= tolerance * scale)) {
+          throw Error(file_name_ + ": verification vector " + std::to_string(i) + ", output " +
+                      std::to_string(o) + ": expected " + std::to_string(vector.output[o]) +
+                      ", found " + std::to_string(found[o]));
+        }
+        largest_difference = std::max(largest_difference, difference);
+      }
+    }
+    return largest_difference;
+  }
+
+  const Preprocessing& preprocessing() const noexcept { return preprocessing_; }
+  /// Names of the outputs, in order.
+  const std::vector<std::string>& labels() const noexcept { return labels_; }
+
+ private:
+  void require(const char* what, int expected, int found) const {
+    if (expected != found) {
+      throw Error(file_name_ + ": " + what + ": the network expects " + std::to_string(expected) +
+                  ", found " + std::to_string(found));
+    }
+  }
+
+  Preprocessing preprocessing_;
+  std::vector<std::string> labels_;
+  std::vector<WeightFile::VerificationVector> verification_vectors_;
+  std::string file_name_;
+  std::shared_ptr<const Body> layers_;
+};
+
+}  // namespace mien
