@@ -1,0 +1,202 @@
+// From a photo to faces and their expressions: the front door.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <mien/error.hpp>
+#include <mien/kernels/softmax.hpp>
+#include <mien/network.hpp>
+#include <mien/vision/crop.hpp>
+#include <mien/vision/face_detector.hpp>
+#include <mien/vision/image.hpp>
+
+namespace mien {
+
+/// What a network sees of a face: the centre, or ten crops (the four corners and the centre, and
+/// their mirror images) whose logits are averaged. Ten take ten times as long and are more
+/// accurate.
+enum class Views { centre, ten };
+
+/// The square that is cut out for a face: around the box's centre, as long as its longer side, with
+/// no margin.
+///
+/// That is how tight FER2013's faces are, on which networks are trained. On 1200 of its training
+/// images OpenCV's frontal-face cascade finds, in the median, a box 47.5 of the 48 pixels wide
+/// whose centre is 0.1 pixels from the image's. A detector with wider or tighter boxes needs them
+/// brought to this size: from above the eyebrows to the chin.
+inline Rect face_region(const Rect& box) noexcept {
+  const int side = std::max(box.width, box.height);
+  return {box.x - (side - box.width) / 2, box.y - (side - box.height) / 2, side, side};
+}
+
+/// Reads expressions from faces whose place is known. `Network` is a model such as MiniFer with one
+/// input channel. Immutable: one classifier may be used from many threads at once.
+template <class Network>
+class ExpressionClassifier {
+  static_assert(Network::Input::channels == 1, "expressions are read from gray faces");
+
+ public:
+  static constexpr std::size_t class_count = Network::Output::size;
+  /// One value a label of the network, in its order.
+  using Scores = std::array<float, class_count>;
+
+  /// Memory for one classification at a time; keep it to classify without allocating for layers.
+  struct Workspace {
+    typename Network::Workspace network;
+    std::array<float, Network::Input::size> input;
+  };
+
+  explicit ExpressionClassifier(Network network) : network_(std::move(network)) {
+    const Preprocessing& preprocessing = network_.preprocessing();
+    for (std::size_t pixel = 0; pixel < pixel_values_.size(); ++pixel) {
+      pixel_values_[pixel] = (static_cast<float>(pixel) / 255.0f - preprocessing.mean) /
+                             preprocessing.standard_deviation;
+    }
+  }
+
+  const Network& network() const noexcept { return network_; }
+  const std::vector<std::string>& labels() const noexcept { return network_.labels(); }
+  /// Faces are brought to so many pixels square.
+  int face_size() const noexcept { return network_.preprocessing().face_size; }
+
+  /// The logits of a face of face_size() square, averaged over the views. Throws Error for another
+  /// size.
+  Scores logits(const GrayView& face, Views views, Workspace& workspace) const {
+    if (face.empty() || face.width != face_size() || face.height != face_size()) {
+      throw Error("face: expected " + std::to_string(face_size()) + "x" +
+                  std::to_string(face_size()) + " pixels, found " + std::to_string(face.width) +
+                  "x" + std::to_string(face.height));
+    }
+    const int right = face_size() - Network::Input::width;
+    const int bottom = face_size() - Network::Input::height;
+    if (views == Views::centre) return view(face, right / 2, bottom / 2, false, workspace);
+    const std::array<std::pair<int, int>, 5> corners = {
+        {{0, 0}, {right, 0}, {0, bottom}, {right, bottom}, {right / 2, bottom / 2}}};
+    Scores sum{};
+    for (const bool mirrored : {false, true}) {
+      for (const auto& [x, y] : corners) {
+        const Scores scores = view(face, x, y, mirrored, workspace);
+        for (std::size_t c = 0; c < class_count; ++c) sum[c] += scores[c];
+      }
+    }
+    for (float& score : sum) score /= static_cast<float>(2 * corners.size());
+    return sum;
+  }
+
+  /// The probabilities that belong to logits: softmax at the network's temperature.
+  Scores probabilities(const Scores& logits) const noexcept {
+    Scores result;
+    kernels::softmax(logits.data(), class_count, network_.preprocessing().temperature,
+                     result.data());
+    return result;
+  }
+
+  /// The face that the network sees for a box in a photo: face_region(box), brought to face_size()
+  /// by resize_antialiased. Throws Error if the box is empty or outside the photo.
+  GrayImage face(const GrayView& photo, const Rect& box) const {
+    if (box.width <= 0 || box.height <= 0) {
+      throw Error("box: expected a width and height of 1 or more, found " +
+                  std::to_string(box.width) + "x" + std::to_string(box.height));
+    }
+    return resize_antialiased(crop(photo, face_region(box)).view(), face_size(), face_size());
+  }
+
+  /// Probabilities of the expressions of the face in a box of a gray photo, found by whatever
+  /// detector. Throws Error if the box is empty or outside the photo.
+  Scores classify(const GrayView& photo, const Rect& box, Views views, Workspace& workspace) const {
+    return probabilities(logits(face(photo, box).view(), views, workspace));
+  }
+  Scores classify(const GrayView& photo, const Rect& box, Views views = Views::centre) const {
+    Workspace workspace;
+    return classify(photo, box, views, workspace);
+  }
+
+ private:
+  Scores view(const GrayView& face, int left, int top, bool mirrored,
+              Workspace& workspace) const noexcept {
+    float* to = workspace.input.data();
+    for (int y = 0; y < Network::Input::height; ++y) {
+      const std::uint8_t* row = face.row(top + y) + left;
+      for (int x = 0; x < Network::Input::width; ++x) {
+        *to++ = pixel_values_[row[mirrored ? Network::Input::width - 1 - x : x]];
+      }
+    }
+    return network_.forward(workspace.input.data(), workspace.network);
+  }
+
+  Network network_;
+  std::array<float, 256> pixel_values_{};  // the network's input for every pixel value
+};
+
+/// A face in a photo and what it shows.
+template <class Network>
+struct Face {
+  Rect box;
+  int neighbors = 0;           ///< overlapping detections, a measure of confidence
+  std::size_t expression = 0;  ///< the most probable label's index
+  typename ExpressionClassifier<Network>::Scores probabilities{};
+};
+
+/// Finds the faces of a photo and reads their expressions. Immutable: one reader may be used from
+/// many threads at once.
+template <class Network>
+class ExpressionReader {
+ public:
+  using Workspace = typename ExpressionClassifier<Network>::Workspace;
+
+  ExpressionReader(Network network, FaceDetector detector)
+      : classifier_(std::move(network)), detector_(std::move(detector)) {}
+
+  /// From a .mien file and a .haar file. Throws Error.
+  ExpressionReader(const std::string& model_path, const std::string& cascade_path)
+      : ExpressionReader(Network::load(model_path), FaceDetector(Cascade::load(cascade_path))) {}
+
+  const ExpressionClassifier<Network>& classifier() const noexcept { return classifier_; }
+  const FaceDetector& detector() const noexcept { return detector_; }
+  /// An expression's name.
+  const std::string& label(std::size_t expression) const {
+    return classifier_.labels().at(expression);
+  }
+
+  /// The faces in a photo, in the detector's order. Throws Error for options out of their ranges.
+  std::vector<Face<Network>> read(const GrayView& photo, Views views = Views::centre,
+                                  const DetectionOptions& options = {}) const {
+    return read(photo, detector_.detect(photo, options), views);
+  }
+  std::vector<Face<Network>> read(const RgbView& photo, Views views = Views::centre,
+                                  const DetectionOptions& options = {}) const {
+    return read(to_gray(photo).view(), views, options);
+  }
+
+  /// The expressions of faces that have been found already. Throws Error for a box without pixels
+  /// in the photo.
+  std::vector<Face<Network>> read(const GrayView& photo, const std::vector<Detection>& detections,
+                                  Views views = Views::centre) const {
+    std::vector<Face<Network>> faces;
+    if (detections.empty()) return faces;
+    Workspace workspace;
+    for (const Detection& detection : detections) {
+      Face<Network> face;
+      face.box = detection.box;
+      face.neighbors = detection.neighbors;
+      face.probabilities = classifier_.classify(photo, detection.box, views, workspace);
+      face.expression = static_cast<std::size_t>(
+          std::max_element(face.probabilities.begin(), face.probabilities.end()) -
+          face.probabilities.begin());
+      faces.push_back(face);
+    }
+    return faces;
+  }
+
+ private:
+  ExpressionClassifier<Network> classifier_;
+  FaceDetector detector_;
+};
+
+}  // namespace mien
