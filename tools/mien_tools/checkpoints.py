@@ -1,0 +1,66 @@
+"""Checkpoints: {"network": name, "params": state_dict, ...}, as torch.save writes them."""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mien_tools.container import write_atomically
+from mien_tools.networks import NETWORKS, NetworkInfo, network_info
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is not as it should be; the message says where, what was expected and found."""
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path, keys: tuple[str, ...] = ("network", "params")) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU; nothing in it is executed."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: expected a checkpoint, found no such file") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: expected a checkpoint of PyTorch, found: {reason}"
+        ) from None
+    for key in keys:
+        if not isinstance(content, dict) or key not in content:
+            raise CheckpointError(f"{path}: expected an entry {key!r}, found none")
+    if content["network"] not in NETWORKS:
+        raise CheckpointError(
+            f"{path}: network: expected one of {', '.join(NETWORKS)}, found {content['network']!r}"
+        )
+    return content
+
+
+def check_network(path: Path, content: dict[str, Any], expected: str) -> None:
+    if content["network"] != expected:
+        raise CheckpointError(f"{path}: network: expected {expected}, found {content['network']}")
+
+
+def load_params(model: nn.Module, params: dict[str, Tensor], path: Path) -> None:
+    """Give a network the weights of the checkpoint at `path`."""
+    try:
+        model.load_state_dict(params)
+    except RuntimeError as error:
+        reason = " ".join(line.strip() for line in str(error).splitlines()[1:2])
+        raise CheckpointError(f"{path}: params: {reason}") from None
+
+
+def load_network(path: Path) -> tuple[NetworkInfo, nn.Module]:
+    """The network that a checkpoint holds, in evaluation mode, on the CPU."""
+    content = load_checkpoint(path)
+    network = network_info(content["network"])
+    model = network.build()
+    load_params(model, content["params"], path)
+    return network, model.eval()

@@ -1,0 +1,87 @@
+"""Train a network on FER2013 (CSV file, image folders, or a folder with fer2013.py)."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from mien_tools.augmentation import Augmentation
+from mien_tools.checkpoints import CheckpointError
+from mien_tools.config import Config
+from mien_tools.data import DataError
+from mien_tools.networks import NETWORKS
+from mien_tools.options import add_options, take_options
+from mien_tools.report import write_report
+from mien_tools.trainer import Trainer, TrainingError
+
+PROGRAM = "mien-train"
+USAGE_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command `mien-train`; returns its exit status."""
+    values = vars(_parser().parse_args(arguments))
+    resume = values.pop("resume")
+    try:
+        augmentation = Augmentation(**take_options(values, Augmentation))
+        config = Config(**values, augmentation=augmentation)
+        _set_up_torch(config)
+    except ValueError as error:
+        return _fail(str(error), USAGE_ERROR)
+    try:
+        train(config, resume)
+    except (CheckpointError, DataError, TrainingError, OSError) as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command with --resume goes on", INTERRUPTED)
+    return 0
+
+
+def train(config: Config, resume: bool) -> None:
+    """Train, then print how the best weights do."""
+    output = Path(config.output)
+    if not resume and (output / "state.pt").exists():
+        raise CheckpointError(f"{output}: expected no earlier run, found one; go on with --resume")
+    trainer = Trainer(config)
+    if resume:
+        trainer.resume()
+    trainer.run()
+    print(
+        write_report(output, config.device, trainer.training, trainer.validation, trainer.history)
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    parser.add_argument("--network", required=True, choices=NETWORKS)
+    parser.add_argument("--data", required=True, metavar="PATH")
+    parser.add_argument("--output", required=True, metavar="DIR")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    add_options(parser.add_argument_group("training"), Config)
+    add_options(parser.add_argument_group("augmentation"), Augmentation)
+    return parser
+
+
+def _set_up_torch(config: Config) -> None:
+    try:
+        device = torch.device(config.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device: expected one that PyTorch has here: {reason}") from None
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

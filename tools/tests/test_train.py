@@ -1,0 +1,306 @@
+"""Training runs on a few small faces: they learn, resume bit for bit, and explain what is wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from mien_tools import losses
+from mien_tools.checkpoints import load_network, save_checkpoint
+from mien_tools.networks import NETWORKS
+from mien_tools.networks.mini_fer import MiniFer
+from mien_tools.optimizers import OPTIMIZERS, build_optimizer
+from mien_tools.train import main
+from mien_tools.trainer import Trainer
+from mien_tools.votes_head import add_votes_head, without_votes_head
+
+IMAGES = 24
+READER = """
+import os
+import numpy as np
+
+def load():
+    stored = np.load(os.path.join(os.path.dirname(__file__), "faces.npz"))
+    return {
+        usage: {key: stored[usage + key] for key in ("pixels", "label", "ferplus_votes")}
+        for usage in ("Training", "PublicTest")
+    }
+"""
+
+
+def make_faces(count: int, seed: int) -> dict[str, np.ndarray]:
+    """A "face" is a blot whose place tells its class."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 7
+    pixels = random.integers(0, 60, (count, 48, 48))
+    for image, label in zip(pixels, labels, strict=True):
+        angle = 2 * np.pi * label / 7
+        y, x = int(20 + 10 * np.sin(angle)), int(20 + 10 * np.cos(angle))
+        image[y : y + 8, x : x + 8] += 180
+    return {
+        "pixels": pixels.astype(np.uint8),
+        "label": labels.astype(np.uint8),
+        "ferplus_votes": random.integers(0, 4, (count, 10)).astype(np.uint8),
+    }
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A folder like FER2013's, with its own reader."""
+    folder = tmp_path_factory.mktemp("data")
+    parts = {"Training": make_faces(IMAGES, seed=1), "PublicTest": make_faces(14, seed=2)}
+    parts["PublicTest"]["pixels"][0] = parts["Training"]["pixels"][0]
+    arrays = {usage + key: array for usage, part in parts.items() for key, array in part.items()}
+    np.savez(folder / "faces.npz", **arrays)
+    (folder / "fer2013.py").write_text(READER)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory) -> Path:
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("teacher") / "teacher.pt"
+    save_checkpoint(path, {"network": "mini_fer", "params": MiniFer().state_dict()})
+    return path
+
+
+def command(data: Path, output: Path, *more: object) -> list[str]:
+    """Three epochs of three steps."""
+    fixed = ["--network", "mini_fer", "--data", data, "--output", output, "--threads", 1]
+    return [str(word) for word in (*fixed, "--epochs", 3, "--batch-size", 8, *more)]
+
+
+def params(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["params"]
+
+
+def log(output: Path) -> list[dict]:
+    records = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    for record in records:
+        del record["seconds"]
+    return records
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    assert log(first) == log(second)
+    for name in ("best.pt", "final.pt"):
+        expected, found = params(first / name), params(second / name)
+        for key, tensor in expected.items():
+            assert torch.equal(tensor, found[key]), f"{name}: {key}"
+
+
+def interrupt_in_epoch(monkeypatch, epoch: int) -> None:
+    """Let the second step of that epoch (from 1) be the last."""
+    original, steps = Trainer._train_step, []
+
+    def step(self, rows):
+        if self.epoch + 1 == epoch:
+            steps.append(rows)
+            if len(steps) == 2:
+                raise KeyboardInterrupt
+        return original(self, rows)
+
+    monkeypatch.setattr(Trainer, "_train_step", step)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--optimizer", "adam", "--schedule", "plateau", "--schedule-patience", "0", "--bf16"),
+        ("--mixup", "0.4", "--crops-per-image", "2", "--votes-weight", "0.3", "--channels-last"),
+        ("--optimizer", "averaged-sgd", "--teacher", "TEACHER", "--ema", "0"),
+    ],
+    ids=["default", "adam-plateau-bf16", "mixup-crops-votes", "averaged-sgd-teacher"],
+)
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(
+    data, teacher, tmp_path, monkeypatch, options, capsys
+):
+    options = [str(teacher) if word == "TEACHER" else word for word in options]
+    assert main(command(data, tmp_path / "whole", *options)) == 0
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(patch, epoch=2)
+        assert main(command(data, tmp_path / "parts", *options)) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert len(log(tmp_path / "parts")) == 1
+    assert main(command(data, tmp_path / "parts", *options, "--resume")) == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_seeds_decide_the_run(data, tmp_path):
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        assert main(command(data, tmp_path / name, "--epochs", 1, "--seed", seed)) == 0
+    assert_same_run(tmp_path / "first", tmp_path / "again")
+    assert log(tmp_path / "first") != log(tmp_path / "other")
+
+
+def test_training_learns_and_leaves_its_results(data, tmp_path, capsys):
+    calm = ("--warp", 0, "--erasing", 0, "--mirror", 0, "--label-smoothing", 0)
+    steps = ("--epochs", 25, "--optimizer", "adam", "--learning-rate", 0.003, "--ema", 0.5)
+    assert main(command(data, tmp_path / "run", *calm, *steps)) == 0
+
+    records = log(tmp_path / "run")
+    assert len(records) == 25
+    assert records[-1]["loss"] < 0.1 * records[0]["loss"]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    centre = report["all"]["centre"]
+    assert centre["accuracy"] == max(record["accuracy"] for record in records) > 0.9
+    assert np.trace(centre["confusion"]) == round(centre["accuracy"] * centre["images"])
+    assert report["without_duplicates"]["centre"]["images"] == 13
+    assert f"accuracy {centre['accuracy']:.2%}" in capsys.readouterr().out
+    for picture in ("curves.png", "confusion.png"):
+        with Image.open(tmp_path / "run" / picture) as image:
+            assert min(image.size) > 300
+
+    network, model = load_network(tmp_path / "run" / "best.pt")
+    assert network is NETWORKS["mini_fer"]
+    assert sum(p.numel() for p in model.parameters()) == 784_263
+
+
+def test_training_on_all_rows_keeps_the_last_epoch(data, tmp_path, capsys):
+    usages = ("--train-usage", "Training", "PublicTest", "--validation-usage")
+    assert main(command(data, tmp_path, *usages, "--batch-size", IMAGES + 14)) == 0
+    assert "accuracy" not in log(tmp_path)[-1]
+    assert not (tmp_path / "best.pt").exists()
+    assert load_network(tmp_path / "final.pt")[0].name == "mini_fer"
+    assert "no validation rows" in capsys.readouterr().out
+
+
+def test_training_starts_from_given_weights(data, teacher, tmp_path):
+    still = ("--start-from", teacher, "--optimizer", "sgd", "--learning-rate", 1e-12, "--epochs", 1)
+    assert main(command(data, tmp_path, *still)) == 0
+    torch.testing.assert_close(
+        params(tmp_path / "final.pt")["lin1.weight"], params(teacher)["lin1.weight"]
+    )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_minimises(name):
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    inputs, targets = torch.randn(64, 3), torch.randn(64, 1)
+    learning_rate = 1.0 if name == "adadelta" else 0.05
+    optimizer = build_optimizer(name, model, learning_rate, momentum=0.9, weight_decay=1e-4)
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [1e-4, 0]
+    first = F.mse_loss(model(inputs), targets)
+    for _ in range(50):
+        optimizer.zero_grad()
+        F.mse_loss(model(inputs), targets).backward()
+        optimizer.step()
+    assert F.mse_loss(model(inputs), targets) < first
+
+
+def test_the_votes_head_leaves_no_trace_in_the_network():
+    model = MiniFer()
+    add_votes_head(model, votes=10)
+    model.eval()
+    plain = MiniFer().eval()
+    plain.load_state_dict(without_votes_head(model, classes=7))
+    faces = torch.rand(2, 1, 40, 40)
+    assert model(faces).shape == (2, 17)
+    torch.testing.assert_close(plain(faces), model(faces)[:, :7])
+
+
+def test_mixup_mixes_rows_with_their_partners():
+    values, partners = torch.tensor([[1.0, 0], [0, 1], [4, 2]]), torch.tensor([2, 1, 0])
+    expected = torch.tensor([[1.75, 0.5], [0, 1], [3.25, 1.5]])
+    torch.testing.assert_close(losses.mix(values, partners, 0.75), expected)
+
+
+def test_vote_shares_sum_to_one_or_nothing():
+    shares = losses.vote_shares(torch.tensor([[8, 2, 0], [0, 0, 0]], dtype=torch.uint8))
+    torch.testing.assert_close(shares, torch.tensor([[0.8, 0.2, 0], [0, 0, 0]]))
+
+
+def test_a_student_that_agrees_with_its_teachers_loses_nothing():
+    logits = torch.randn(4, 7)
+    agreed = losses.teacher_probabilities([logits, logits], temperature=3)
+    assert losses.distillation_loss(logits, agreed, 3).item() == pytest.approx(0, abs=1e-5)
+    assert losses.distillation_loss(-logits, agreed, 3) > 0.1
+
+
+def test_distillation_gradients_keep_their_size_at_high_temperature():
+    """Hinton et al. 2015, equation 4: the gradient tends to (student - teacher) / classes."""
+    teacher, student = torch.randn(1, 7), torch.randn(1, 7, requires_grad=True)
+    teacher, centred = teacher - teacher.mean(), student - student.mean()
+    probabilities = losses.teacher_probabilities([teacher], temperature=1000)
+    losses.distillation_loss(centred, probabilities, 1000).backward()
+    expected = (centred - teacher).detach() / 7
+    torch.testing.assert_close(student.grad, expected, atol=1e-3, rtol=0)
+
+
+def fails(capsys, arguments: list[str]) -> tuple[int, str]:
+    """Exit status and message, which must be one line."""
+    try:
+        status = main(arguments)
+    except SystemExit as exit:
+        status = exit.code
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return status, message
+
+
+def test_wrong_options_are_usage_errors(data, tmp_path, capsys):
+    for options, message in [
+        (("--network", "mega_fer"), "invalid choice: 'mega_fer'"),
+        (("--epochs", 0), "mien-train: epochs: expected 1 or more, found 0"),
+        (("--ema", 1), "mien-train: ema: expected 0 or more and less than 1, found 1.0"),
+        (("--rotation", 200), "mien-train: rotation: expected 0 to 180, found 200.0"),
+        (("--device", "toaster"), "mien-train: device: expected one that PyTorch has here"),
+        (
+            ("--validation-usage", "Training"),
+            "validation_usage: expected other rows than train_usage, found ['Training']",
+        ),
+    ]:
+        status, error = fails(capsys, command(data, tmp_path, *options))
+        assert status == 2, options
+        assert message in error
+
+
+def test_wrong_data_and_checkpoints_are_errors(data, teacher, tmp_path, capsys, monkeypatch):
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    save_checkpoint(tmp_path / "bare.pt", {"params": {}})
+    save_checkpoint(tmp_path / "empty.pt", {"network": "mini_fer", "params": {}})
+    monkeypatch.setitem(NETWORKS, "other", NETWORKS["mini_fer"])
+    save_checkpoint(tmp_path / "other.pt", {"network": "other", "params": {}})
+    for options, message in [
+        (("--data", tmp_path / "nowhere"), "nowhere: expected a CSV file"),
+        (("--train-usage", "Test"), "usage: expected one of Training, PublicTest, found 'Test'"),
+        (("--batch-size", 25), "expected at least batch_size = 25 training rows, found 24"),
+        (("--resume",), "state.pt: expected a checkpoint, found no such file"),
+        (("--teacher", tmp_path / "text.pt"), "text.pt: expected a checkpoint of PyTorch, found"),
+        (("--teacher", tmp_path / "bare.pt"), "bare.pt: expected an entry 'network', found none"),
+        (("--start-from", tmp_path / "empty.pt"), "empty.pt: params: Missing key(s)"),
+        (
+            ("--start-from", tmp_path / "other.pt"),
+            "other.pt: network: expected mini_fer, found other",
+        ),
+    ]:
+        status, error = fails(capsys, command(data, tmp_path / "run", *options))
+        assert status == 1, options
+        assert error.startswith("mien-train: ")
+        assert message in error
+
+
+def test_another_run_is_neither_overwritten_nor_resumed(data, tmp_path, capsys):
+    assert main(command(data, tmp_path, "--epochs", 1)) == 0
+    status, error = fails(capsys, command(data, tmp_path, "--epochs", 1))
+    assert status == 1
+    assert "expected no earlier run, found one; go on with --resume" in error
+    status, error = fails(capsys, command(data, tmp_path, "--epochs", 1, "--seed", 7, "--resume"))
+    assert status == 1
+    assert "state.pt: another run's: seed: expected 0, found 7" in error
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path, capsys):
+    explosive = ("--optimizer", "sgd", "--learning-rate", 1e30, "--schedule", "constant")
+    status, error = fails(capsys, command(data, tmp_path, *explosive))
+    assert status == 1
+    assert "mien-train: epoch 1: loss: expected a finite number, found nan" in error
+    assert not (tmp_path / "state.pt").exists()
