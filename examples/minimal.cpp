@@ -1,0 +1,27 @@
+// The README's program: photo in, expressions out.
+//
+//   minimal MODEL.mien CASCADE.haar PHOTO
+#include <cstdio>
+
+#define STB_IMAGE_IMPLEMENTATION
+#include <stb/stb_image.h>
+
+#include <mien/mien.hpp>
+
+int main(int argc, char** argv) try {
+  if (argc != 4) throw mien::Error("usage: minimal MODEL.mien CASCADE.haar PHOTO");
+  const mien::ExpressionReader<mien::MiniFer> reader(argv[1], argv[2]);
+
+  int width, height;
+  unsigned char* pixels = stbi_load(argv[3], &width, &height, nullptr, 3);
+  if (pixels == nullptr) throw mien::Error(std::string(argv[3]) + ": " + stbi_failure_reason());
+
+  for (const auto& face : reader.read(mien::RgbView(pixels, width, height))) {
+    std::printf("%s (%.0f %%) at x %d, y %d\n", reader.label(face.expression).c_str(),
+                100.0 * face.probabilities[face.expression], face.box.x, face.box.y);
+  }
+  stbi_image_free(pixels);
+} catch (const mien::Error& error) {
+  std::fprintf(stderr, "minimal: %s\n", error.what());
+  return 1;
+}
