@@ -1,0 +1,20 @@
+"""Where the programs under test are: pytest tests/programs --programs build/examples"""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--programs", default=str(ROOT / "build/examples"), help="folder of the built programs"
+    )
+
+
+@pytest.fixture(scope="session")
+def programs(pytestconfig: pytest.Config) -> Path:
+    folder = Path(pytestconfig.getoption("--programs"))
+    assert (folder / "photo").exists(), f"{folder}: expected the built programs"
+    return folder

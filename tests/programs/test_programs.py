@@ -1,0 +1,280 @@
+"""The example programs as their users meet them; `evaluate` row by row against PyTorch."""
+
+import csv
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mien_tools import weights
+from mien_tools.networks import LABELS, NETWORKS
+from mien_tools.preprocess import centre_crop, normalise, ten_crops
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTO = ROOT / "examples/images/astronaut.png"
+MODEL = ROOT / "examples/models/mini_fer.mien"
+SHARED = ROOT.parent / "shared"
+
+
+def run(program: Path, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
+
+
+def write_csv(path: Path, faces: np.ndarray, labels: np.ndarray, usage: str = "PublicTest") -> Path:
+    rows = [
+        f"{label},{' '.join(map(str, face.ravel()))},{usage}"
+        for face, label in zip(faces, labels, strict=True)
+    ]
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    return path
+
+
+def random_faces(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Blurred noise: light and dark areas, as faces have, but nobody's face."""
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (count, 6, 6), dtype=np.uint8)
+    faces = [np.asarray(Image.fromarray(face).resize((48, 48), Image.BICUBIC)) for face in coarse]
+    return np.stack(faces), generator.integers(0, len(LABELS), count)
+
+
+def torch_logits(model: Path, faces: np.ndarray, views: str) -> np.ndarray:
+    """The mean logits that PyTorch computes in float64 from a file's weights."""
+    file = weights.read(model)
+    network = NETWORKS[file.architecture].build().eval()
+    values = {tensor.name: torch.from_numpy(tensor.values.copy()) for tensor in file.tensors}
+    network.load_state_dict(values, strict=False)
+    network.double()
+    logits = []
+    for face in faces:
+        crops = ten_crops(face, 40, 40) if views == "ten" else centre_crop(face, 40, 40)[None]
+        with torch.no_grad():
+            inputs = torch.from_numpy(normalise(crops, 0.0, 1.0))[:, None].double()
+            logits.append(network(inputs).mean(0).numpy())
+    return np.stack(logits)
+
+
+def check_against_torch(
+    evaluate: Path, data: Path, faces: np.ndarray, labels: np.ndarray, views: str, output: Path
+) -> None:
+    done = run(evaluate, "--json", "--views", views, "--logits", output, data)
+    assert done.returncode == 0, done.stderr
+    expected = torch_logits(MODEL, faces, views)
+    with open(output, newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = np.array([[float(row[label]) for label in LABELS] for row in rows])
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
+    predictions = np.array([int(row["prediction"]) for row in rows])
+    np.testing.assert_array_equal(predictions, expected.argmax(1))
+
+    confusion = np.zeros((7, 7), int)
+    np.add.at(confusion, (labels, predictions), 1)
+    result = json.loads(done.stdout)
+    assert result["rows"] == len(labels)
+    assert result["correct"] == int((predictions == labels).sum())
+    assert math.isclose(result["accuracy"], result["correct"] / result["rows"])
+    assert result["confusion"] == confusion.tolist()
+    sums = confusion.sum(0) + confusion.sum(1)
+    f1 = np.divide(2 * confusion.diagonal(), sums, out=np.zeros(7), where=sums > 0)
+    assert math.isclose(result["macro_f1"], f1.mean())
+
+
+@pytest.mark.parametrize("views", ["centre", "ten"])
+def test_evaluate_agrees_with_pytorch_row_by_row(programs: Path, tmp_path: Path, views: str):
+    faces, labels = random_faces(30)
+    data = write_csv(tmp_path / "faces.csv", faces, labels)
+    output = tmp_path / "logits.csv"
+    check_against_torch(programs / "evaluate", data, faces, labels, views, output)
+
+
+def test_evaluate_on_fer2013_agrees_with_pytorch_row_by_row(programs: Path, tmp_path: Path):
+    if not (SHARED / "fer2013/fer2013.py").exists():
+        pytest.skip("FER2013 is not on this machine")
+    sys.path.insert(0, str(SHARED / "fer2013"))
+    from fer2013 import load
+
+    split = load()["PublicTest"]
+    faces, labels = split["pixels"][:500], split["label"][:500]
+    data = write_csv(tmp_path / "fer2013.csv", faces, labels)
+    check_against_torch(programs / "evaluate", data, faces, labels, "ten", tmp_path / "logits.csv")
+
+
+def test_evaluate_reads_the_usage_it_is_told(programs: Path, tmp_path: Path):
+    faces, labels = random_faces(5)
+    path = write_csv(tmp_path / "faces.csv", faces, labels, "PrivateTest")
+    by_default = json.loads(run(programs / "evaluate", "--json", path).stdout)
+    assert (by_default["rows"], by_default["usage"]) == (5, "all")
+    named = json.loads(run(programs / "evaluate", "--json", "--usage", "PrivateTest", path).stdout)
+    assert (named["rows"], named["usage"]) == (5, "PrivateTest")
+    missing = run(programs / "evaluate", "--usage", "Training", path)
+    assert missing.returncode == 1
+    assert "expected rows of usage Training, found PrivateTest (5)" in missing.stderr
+
+
+GOOD_ROW = "3," + " ".join(["7"] * 2304) + ",PublicTest"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "Header missing"),
+        (["a,b"], "line 1: expected a column emotion, found none"),
+        (["emotion,pixels,Usage", GOOD_ROW, "7" + GOOD_ROW[1:]], "line 3: emotion: expected a num"),
+        (["emotion,pixels,Usage", "x" + GOOD_ROW[1:]], "line 2: emotion: expected a number"),
+        (["emotion,pixels,Usage", "3,1 2 3,PublicTest"], "line 2: pixels: expected 2304, found 3"),
+        (["emotion,pixels,Usage", GOOD_ROW.replace("7 7", "7 256", 1)], "found '256'"),
+        (["emotion,pixels,Usage", GOOD_ROW.replace("7 7", "7 -1", 1)], "found '-1'"),
+        (["emotion,pixels,Usage", "3"], "Too few columns in line 2"),
+    ],
+)
+def test_evaluate_names_the_line_of_a_malformed_row(
+    programs: Path, tmp_path: Path, lines: list[str], message: str
+):
+    path = tmp_path / "bad.csv"
+    path.write_text("\n".join(lines) + "\n" if lines else "")
+    done = run(programs / "evaluate", path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert str(path) in done.stderr
+
+
+def test_photo_prints_json_of_the_documented_form(programs: Path):
+    done = run(programs / "photo", "--json", PHOTO)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert list(result) == ["image", "width", "height", "faces", "milliseconds"]
+    assert (result["image"], result["width"], result["height"]) == (str(PHOTO), 512, 512)
+    assert set(result["milliseconds"]) == {"detect", "classify"}
+    (face,) = result["faces"]
+    keys = ["x", "y", "width", "height", "neighbors", "expression", "probabilities"]
+    assert list(face) == keys
+    assert tuple(face["probabilities"]) == LABELS
+    assert math.isclose(sum(face["probabilities"].values()), 1, abs_tol=1e-5)
+    assert face["expression"] == max(face["probabilities"], key=face["probabilities"].get)
+
+
+def test_detect_finds_what_photo_does(programs: Path):
+    found = json.loads(run(programs / "detect", "--json", PHOTO).stdout)
+    also = json.loads(run(programs / "photo", "--json", PHOTO).stdout)
+    assert list(found["milliseconds"]) == ["detect"]
+    boxes = [[face[key] for key in ("x", "y", "width", "height")] for face in found["faces"]]
+    assert boxes == [[face[key] for key in ("x", "y", "width", "height")] for face in also["faces"]]
+    assert len(boxes) == 1
+
+
+def test_photo_reads_the_smile(programs: Path):
+    """The one expression of the example photo that nobody would dispute."""
+    for views in ("centre", "ten"):
+        done = run(programs / "photo", "--json", "--views", views, PHOTO)
+        assert json.loads(done.stdout)["faces"][0]["expression"] == "happy"
+
+
+def test_minimal_prints_a_line_a_face(programs: Path):
+    cascade = ROOT / "examples/models/haarcascade_frontalface_default.haar"
+    done = run(programs / "minimal", MODEL, cascade, PHOTO)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("happy (")
+    assert run(programs / "minimal").returncode == 1
+
+
+def test_pictures_are_drawn_whole_and_beside_nothing(programs: Path, tmp_path: Path):
+    output = tmp_path / "faces.png"
+    assert run(programs / "photo", "--output", output, PHOTO).returncode == 0
+    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (PHOTO, output))
+    assert before.shape == after.shape
+    assert 0.001 < (before != after).any(axis=2).mean() < 0.1
+    assert list(tmp_path.iterdir()) == [output]
+
+    failed = run(programs / "photo", "--output", tmp_path / "none/faces.png", PHOTO)
+    assert failed.returncode == 1
+    assert "none/faces.png: cannot create the file" in failed.stderr
+
+
+def test_one_bad_photo_does_not_stop_the_others(programs: Path, tmp_path: Path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(PHOTO.read_bytes()[:5000])
+    text = tmp_path / "text.jpg"
+    text.write_text("no image")
+    done = run(programs / "photo", "--json", tmp_path / "missing.png", broken, text, PHOTO)
+    assert done.returncode == 1
+    assert [json.loads(line)["image"] for line in done.stdout.splitlines()] == [str(PHOTO)]
+    errors = done.stderr.splitlines()
+    assert len(errors) == 3
+    assert errors[0].startswith(f"photo: {tmp_path}/missing.png: cannot open the file")
+    assert errors[1].startswith(f"photo: {broken}: truncated")
+    assert errors[2].startswith(f"photo: {text}: expected a JPEG, PNG, BMP, PGM or PPM image")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (23, 300), (300, 23), (24, 24)])
+def test_tiny_photos_have_no_face(programs: Path, tmp_path: Path, size: tuple[int, int]):
+    path = tmp_path / "tiny.png"
+    Image.new("RGB", size, (10, 200, 30)).save(path)
+    for program in ("photo", "detect"):
+        done = run(programs / program, "--json", path)
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        assert (result["width"], result["height"], result["faces"]) == (*size, [])
+
+
+@pytest.mark.parametrize("program", ["photo", "detect", "evaluate"])
+def test_help_explains_every_option_and_mistakes_are_named(programs: Path, program: str):
+    helped = run(programs / program, "--help")
+    assert helped.returncode == 0
+    assert "--json" in helped.stdout
+    unknown = run(programs / program, "--bogus", PHOTO)
+    assert unknown.returncode == 2
+    assert "--bogus" in unknown.stderr
+    assert unknown.stdout == ""
+    nothing = run(programs / program)
+    assert nothing.returncode == 2
+    assert "required" in nothing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scale-factor", "1"], "scale_factor: expected a finite number of at least 1.0001"),
+        (["--scale-factor", "nan"], "scale_factor"),
+        (["--min-neighbors", "-1"], "min_neighbors: expected 0 or more, found -1"),
+        (["--min-size", "-5"], "min_size"),
+        (["--min-size", "large"], "--min-size"),
+        (["--views", "eleven"], "eleven not in {centre,ten}"),
+        (["--output", "out.bmp"], "expected a name that ends in .png"),
+    ],
+)
+def test_bad_options_are_usage_errors(programs: Path, arguments: list[str], message: str):
+    done = run(programs / "photo", *arguments, PHOTO)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_wrong_models_and_cascades_are_named(programs: Path, tmp_path: Path):
+    other = ROOT / "tests/data/tiny.mien"
+    done = run(programs / "photo", "--model", other, PHOTO)
+    assert done.returncode == 1
+    assert f"{other}: architecture: expected 'mini_fer', found 'tiny'" in done.stderr
+    done = run(programs / "photo", "--cascade", other, PHOTO)
+    assert done.returncode == 1
+    assert f"{other}: not a Mien file of kind HAAR" in done.stderr
+    damaged = tmp_path / "damaged.mien"
+    data = bytearray(MODEL.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    done = run(programs / "evaluate", "--model", damaged, tmp_path / "none.csv")
+    assert done.returncode == 1
+    assert f"{damaged}: the checksum does not match" in done.stderr
+
+
+def test_the_environment_can_force_an_instruction_set(programs: Path):
+    command = [programs / "photo", "--json", PHOTO]
+    wrong = subprocess.run(command, capture_output=True, text=True, env={"MIEN_ISA": "sse9"})
+    assert wrong.returncode == 1
+    assert "MIEN_ISA: expected baseline, avx2 or avx512, found 'sse9'" in wrong.stderr
+    baseline = subprocess.run(command, capture_output=True, text=True, env={"MIEN_ISA": "baseline"})
+    assert json.loads(baseline.stdout)["faces"][0]["expression"] == "happy"

@@ -1,0 +1,88 @@
+// From a photo to probabilities, against Pillow and PyTorch (data/make_expressions.py).
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <mien/mien.hpp>
+
+#include "tiny.hpp"
+#include "vision_data.hpp"
+
+namespace {
+
+using namespace mien;
+
+const std::string tiny_path = MIEN_TEST_DATA "/tiny.mien";
+const std::string cascade_path =
+    MIEN_SOURCE_DIR "/examples/models/haarcascade_frontalface_default.haar";
+
+}  // namespace
+
+TEST_CASE("boxes become the logits and probabilities that PyTorch computes") {
+  const ExpressionClassifier<Tiny> classifier(Tiny::load(tiny_path));
+  ExpressionClassifier<Tiny>::Workspace workspace;
+  for (std::istringstream& line : golden_lines("expressions.txt")) {
+    const auto seed = next<std::uint32_t>(line);
+    const Rect box = next_rect(line);
+    const Views views = next<int>(line) == 10 ? Views::ten : Views::centre;
+    CAPTURE(line.str());
+    const GrayImage photo = noise_image(40, 30, seed);
+    const auto logits =
+        classifier.logits(classifier.face(photo.view(), box).view(), views, workspace);
+    for (const float logit : logits)
+      CHECK(logit == doctest::Approx(next<double>(line)).epsilon(1e-5));
+    for (const float probability : classifier.classify(photo.view(), box, views)) {
+      CHECK(probability == doctest::Approx(next<double>(line)).epsilon(1e-5));
+    }
+  }
+}
+
+TEST_CASE("a face is a square around its box") {
+  CHECK(face_region({10, 20, 30, 30}) == Rect{10, 20, 30, 30});
+  CHECK(face_region({10, 20, 30, 40}) == Rect{5, 20, 40, 40});
+  CHECK(face_region({10, 20, 31, 20}) == Rect{10, 15, 31, 31});
+}
+
+TEST_CASE("faces of another size and boxes without pixels are errors") {
+  const ExpressionClassifier<Tiny> classifier(Tiny::load(tiny_path));
+  ExpressionClassifier<Tiny>::Workspace workspace;
+  const GrayImage photo(40, 30);
+  CHECK_THROWS_WITH_AS(classifier.logits(photo.view(), Views::centre, workspace),
+                       "face: expected 10x10 pixels, found 40x30", Error);
+  CHECK_THROWS_AS(classifier.logits(GrayView(), Views::ten, workspace), Error);
+  CHECK_THROWS_AS(classifier.classify(photo.view(), {1, 1, 0, 5}), Error);
+  CHECK_THROWS_AS(classifier.classify(photo.view(), {50, 1, 5, 5}), Error);
+}
+
+TEST_CASE("a reader finds and classifies the faces of gray and colour photos alike") {
+  const ExpressionReader<Tiny> reader(tiny_path, cascade_path);
+  const GrayImage photo = read_pgm(MIEN_TEST_DATA "/astronaut.pgm");
+  const auto faces = reader.read(photo.view());
+  const std::vector<Detection> detections = reader.detector().detect(photo.view());
+  REQUIRE(faces.size() == 1);
+  REQUIRE(detections.size() == 1);
+  CHECK(faces[0].box == detections[0].box);
+  CHECK(faces[0].neighbors == detections[0].neighbors);
+  CHECK(faces[0].probabilities == reader.classifier().classify(photo.view(), faces[0].box));
+  CHECK(reader.label(faces[0].expression) == reader.classifier().labels()[faces[0].expression]);
+  for (const float probability : faces[0].probabilities) {
+    CHECK(probability <= faces[0].probabilities[faces[0].expression]);
+  }
+
+  // Gray as R, G and B is gray again, whatever is between the rows.
+  const std::ptrdiff_t stride = 3 * photo.width() + 5;
+  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(stride * photo.height()), 77);
+  for (int y = 0; y < photo.height(); ++y) {
+    for (int x = 0; x < 3 * photo.width(); ++x) {
+      rgb[static_cast<std::size_t>(y * stride + x)] = photo.row(y)[x / 3];
+    }
+  }
+  const auto same = reader.read(RgbView(rgb.data(), photo.width(), photo.height(), stride));
+  REQUIRE(same.size() == 1);
+  CHECK(same[0].box == faces[0].box);
+  CHECK(same[0].probabilities == faces[0].probabilities);
+  CHECK(reader.read(GrayView()).empty());
+}

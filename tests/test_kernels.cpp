@@ -1,0 +1,226 @@
+// Fast kernels against their naive references, over random shapes and alignments.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <mien/kernels/kernels.hpp>
+
+namespace {
+
+using namespace mien;
+using namespace mien::kernels;
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr Clamp no_clamp = {-infinity, infinity};
+
+int output_size(int size, int kernel, int stride, int padding) {
+  return (size + 2 * padding - kernel) / stride + 1;
+}
+
+std::string text(const WindowGeometry& g) {
+  const auto pair = [](int y, int x) { return std::to_string(y) + "x" + std::to_string(x); };
+  return "input " + std::to_string(g.in_channels) + "x" + pair(g.in_height, g.in_width) +
+         ", output " + std::to_string(g.out_channels) + "x" + pair(g.out_height, g.out_width) +
+         ", kernel " + pair(g.kernel_height, g.kernel_width) + ", stride " +
+         pair(g.stride_y, g.stride_x) + ", padding " + pair(g.padding_y, g.padding_x) +
+         ", groups " + std::to_string(g.groups);
+}
+
+class Random {
+ public:
+  explicit Random(unsigned seed) : generator_(seed) {}
+
+  int between(int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(generator_);
+  }
+
+  std::vector<float> values(std::size_t count) {
+    std::normal_distribution<float> normal;
+    std::vector<float> result(count);
+    for (float& value : result) value = normal(generator_);
+    return result;
+  }
+
+  /// A window that fits: kernel up to 7, stride up to 3, padding up to 3 (or less than `padding`).
+  WindowGeometry window(int most_padding) {
+    WindowGeometry g{};
+    g.kernel_height = between(1, 7);
+    g.kernel_width = between(1, 7);
+    g.stride_y = between(1, 3);
+    g.stride_x = between(1, 3);
+    g.padding_y = between(0, std::min(most_padding, g.kernel_height / 2));
+    g.padding_x = between(0, std::min(most_padding, g.kernel_width / 2));
+    g.in_height = between(std::max(1, g.kernel_height - 2 * g.padding_y), 15);
+    g.in_width = between(std::max(1, g.kernel_width - 2 * g.padding_x), 30);
+    g.out_height = output_size(g.in_height, g.kernel_height, g.stride_y, g.padding_y);
+    g.out_width = output_size(g.in_width, g.kernel_width, g.stride_x, g.padding_x);
+    g.groups = 1;
+    return g;
+  }
+
+ private:
+  std::mt19937 generator_;
+};
+
+std::size_t size_of(int channels, int height, int width) {
+  return static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) *
+         static_cast<std::size_t>(width);
+}
+
+std::vector<float> absolute(std::vector<float> values) {
+  for (float& value : values) value = std::abs(value);
+  return values;
+}
+
+/// What rounding may make of every output of a convolution: with high probability a sum of n
+/// products is off by no more than lambda sqrt(n) u times the sum of the products' sizes (Higham
+/// and Mary, "A New Approach to Probabilistic Rounding Error Analysis", 2019, theorem 3.1).
+std::vector<float> rounding_bounds(const WindowGeometry& g, const std::vector<float>& input,
+                                   const std::vector<float>& weights,
+                                   const std::vector<float>& bias) {
+  constexpr float lambda = 6.0f;
+  constexpr float unit_roundoff = std::numeric_limits<float>::epsilon() / 2;
+  const auto terms = static_cast<float>(weights.size() / bias.size() + 2);
+  std::vector<float> bounds(size_of(g.out_channels, g.out_height, g.out_width));
+  naive::conv2d(g, absolute(input).data(), absolute(weights).data(), absolute(bias).data(),
+                no_clamp, bounds.data());
+  for (float& bound : bounds) bound *= lambda * std::sqrt(terms) * unit_roundoff;
+  return bounds;
+}
+
+void check_close(const std::string& what, const std::vector<float>& expected, const float* found,
+                 const std::vector<float>& bounds) {
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (std::abs(found[i] - expected[i]) <= bounds[i]) continue;
+    FAIL(what << ", element " << i << ": expected " << expected[i] << ", found " << found[i]
+              << ", difference " << found[i] - expected[i] << ", allowed " << bounds[i]);
+  }
+}
+
+void check_conv2d(const KernelTable& table, WindowGeometry g, int misalignment, Clamp clamp,
+                  Random& random) {
+  const std::size_t filter = size_of(g.in_channels / g.groups, g.kernel_height, g.kernel_width);
+  const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
+  const auto weights = random.values(filter * static_cast<std::size_t>(g.out_channels));
+  const auto bias = random.values(static_cast<std::size_t>(g.out_channels));
+  std::vector<float> expected(size_of(g.out_channels, g.out_height, g.out_width));
+  naive::conv2d(g, input.data(), weights.data(), bias.data(), clamp, expected.data());
+
+  const auto block = static_cast<std::size_t>(table.conv2d_block);
+  const auto offset = static_cast<std::size_t>(misalignment);
+  std::vector<float> packed(packed_conv2d_size(g, table.conv2d_block) + offset);
+  pack_conv2d(g, table.conv2d_block, weights.data(), packed.data() + offset);
+  const auto groups = static_cast<std::size_t>(g.groups);
+  const std::size_t group_out = bias.size() / groups;
+  const std::size_t group_stride = (group_out + block - 1) / block * block;
+  std::vector<float> packed_bias(groups * group_stride + offset);
+  for (std::size_t o = 0; o < bias.size(); ++o) {
+    packed_bias[offset + o / group_out * group_stride + o % group_out] = bias[o];
+  }
+  std::vector<float> padded(
+      size_of(g.in_channels, g.in_height + 2 * g.padding_y, g.in_width + 2 * g.padding_x) + offset);
+  pad_image(g, input.data(), padded.data() + offset);
+  constexpr float guard = 54321.0f;
+  std::vector<float> output(expected.size() + offset + 16, guard);
+  table.conv2d(g, padded.data() + offset, packed.data() + offset, packed_bias.data() + offset,
+               clamp, output.data() + offset);
+  check_close("conv2d, " + text(g) + ", misalignment " + std::to_string(misalignment), expected,
+              output.data() + offset, rounding_bounds(g, input, weights, bias));
+  for (std::size_t i = offset + expected.size(); i < output.size(); ++i)
+    REQUIRE(output[i] == guard);
+}
+
+const KernelTable& chosen() {
+  return chosen_table();
+}
+
+}  // namespace
+
+TEST_CASE("conv2d agrees with its definition") {
+  Random random(1);
+  const Clamp clamps[] = {no_clamp, {0.0f, infinity}, {0.0f, 6.0f}};
+  for (int round = 0; round < 300; ++round) {
+    WindowGeometry g = random.window(3);
+    g.groups = round % 4 == 0 ? random.between(2, 4) : 1;
+    g.in_channels = g.groups * random.between(1, 20);
+    g.out_channels = g.groups * random.between(1, 70);
+    check_conv2d(chosen(), g, random.between(0, 15), clamps[round % 3], random);
+  }
+}
+
+TEST_CASE("conv2d fills tiles of every width") {
+  Random random(2);
+  for (int width = 1; width <= 40; ++width) {
+    const WindowGeometry spread = {3, 1, width + 2, 32, 1, width, 1, 3, 1, 1, 0, 0, 1};
+    check_conv2d(chosen(), spread, 0, no_clamp, random);
+    const WindowGeometry flat = {5, 2, width, 33, 2, width, 1, 1, 1, 1, 0, 0, 1};
+    check_conv2d(chosen(), flat, 0, no_clamp, random);
+  }
+}
+
+TEST_CASE("depthwise_conv2d agrees with its definition") {
+  Random random(3);
+  for (int round = 0; round < 300; ++round) {
+    WindowGeometry g = random.window(3);
+    g.in_channels = g.out_channels = g.groups = random.between(1, 70);
+    const std::size_t taps = size_of(1, g.kernel_height, g.kernel_width);
+    const auto offset = static_cast<std::size_t>(random.between(0, 15));
+    const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
+    const auto weights = random.values(taps * static_cast<std::size_t>(g.in_channels));
+    const auto bias = random.values(static_cast<std::size_t>(g.in_channels));
+    std::vector<float> expected(size_of(g.out_channels, g.out_height, g.out_width));
+    naive::conv2d(g, input.data(), weights.data(), bias.data(), {0.0f, 6.0f}, expected.data());
+
+    std::vector<float> packed(weights.size());
+    pack_depthwise_conv2d(g, weights.data(), packed.data());
+    std::vector<float> output(expected.size() + offset);
+    chosen().depthwise_conv2d(g, input.data(), packed.data(), bias.data(), {0.0f, 6.0f},
+                              output.data() + offset);
+    check_close("depthwise_conv2d, " + text(g) + ", misalignment " + std::to_string(offset),
+                expected, output.data() + offset, rounding_bounds(g, input, weights, bias));
+  }
+}
+
+TEST_CASE("max_pool2d agrees with its definition") {
+  Random random(4);
+  for (int round = 0; round < 300; ++round) {
+    WindowGeometry g = random.window(3);
+    g.in_channels = g.out_channels = random.between(1, 70);
+    const auto offset = static_cast<std::size_t>(random.between(0, 15));
+    const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
+    std::vector<float> expected(size_of(g.out_channels, g.out_height, g.out_width));
+    naive::max_pool2d(g, input.data(), expected.data());
+    std::vector<float> output(expected.size() + offset);
+    chosen().max_pool2d(g, input.data(), output.data() + offset);
+    check_close("max_pool2d, " + text(g) + ", misalignment " + std::to_string(offset), expected,
+                output.data() + offset, std::vector<float>(expected.size()));
+  }
+}
+
+TEST_CASE("conv2d hands on what is not a number through its rectifier") {
+  const WindowGeometry g = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1};
+  const float input = std::numeric_limits<float>::quiet_NaN();
+  const float weight = 1.0f;
+  std::vector<float> packed(packed_conv2d_size(g, chosen().conv2d_block));
+  pack_conv2d(g, chosen().conv2d_block, &weight, packed.data());
+  const std::vector<float> bias(packed.size());
+  float output = 0.0f;
+  chosen().conv2d(g, &input, packed.data(), bias.data(), {0.0f, 6.0f}, &output);
+  CHECK(std::isnan(output));
+}
+
+TEST_CASE("softmax sums to one and does not overflow") {
+  const float logits[] = {1000.0f, 999.0f, -1000.0f};
+  float probabilities[3];
+  softmax(logits, 3, 1.0f, probabilities);
+  CHECK(probabilities[0] == doctest::Approx(0.7310586).epsilon(1e-6));
+  CHECK(probabilities[1] == doctest::Approx(0.2689414).epsilon(1e-6));
+  CHECK(probabilities[2] == 0.0f);
+  softmax(logits, 3, 2.0f, probabilities);
+  CHECK(probabilities[0] == doctest::Approx(0.6224593).epsilon(1e-6));
+}

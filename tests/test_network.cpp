@@ -1,0 +1,93 @@
+// Networks as wholes: MiniFER against PyTorch, and the promises of forward().
+#include <array>
+#include <atomic>
+#include <memory>
+#include <random>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <mien/models/mini_fer.hpp>
+
+#include "allocation_counter.hpp"
+#include "tiny.hpp"
+
+namespace {
+
+using namespace mien;
+
+const std::string mini_fer_path = MIEN_SOURCE_DIR "/examples/models/mini_fer.mien";
+
+std::vector<float> random_input(unsigned seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform;
+  std::vector<float> input(MiniFer::Input::size);
+  for (float& value : input) value = uniform(generator);
+  return input;
+}
+
+}  // namespace
+
+TEST_CASE("MiniFER is the network of its paper") {
+  static_assert(MiniFer::parameter_count == 784'263);
+  // Convolutions and dense layers, as counted by hand from the paper's table.
+  static_assert(MiniFer::multiply_adds == 82'773'376);
+  static_assert(std::is_same_v<MiniFer::Output, Shape<7, 1, 1>>);
+}
+
+TEST_CASE("MiniFER computes what PyTorch does") {
+  const MiniFer network = MiniFer::load(mini_fer_path);
+  CHECK(network.verify() < 1e-4);
+  CHECK(network.labels() == std::vector<std::string>{"angry", "disgust", "fear", "happy", "sad",
+                                                     "surprise", "neutral"});
+}
+
+TEST_CASE("forward allocates nothing") {
+  const MiniFer network = MiniFer::load(mini_fer_path);
+  MiniFer::Workspace workspace;
+  const std::vector<float> input = random_input(1);
+  std::array<float, 7> output{};
+  static_assert(noexcept(network.forward(input.data(), output.data(), workspace)));
+  const std::size_t before = allocation_count();
+  network.forward(input.data(), output.data(), workspace);
+  CHECK(allocation_count() == before);
+  CHECK(before > 0);
+}
+
+TEST_CASE("forward gives the same in many threads at once, and whatever the workspace held") {
+  const MiniFer network = MiniFer::load(mini_fer_path);
+  constexpr unsigned inputs = 4;
+  std::vector<std::array<float, 7>> expected;
+  for (unsigned i = 0; i < inputs; ++i) {
+    MiniFer::Workspace workspace;
+    expected.push_back(network.forward(random_input(i).data(), workspace));
+  }
+  std::atomic<int> differences{0};
+  std::vector<std::thread> threads;
+  for (unsigned thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      MiniFer::Workspace workspace;
+      for (unsigned round = 0; round < 8; ++round) {
+        const unsigned i = (thread + round) % inputs;
+        if (network.forward(random_input(i).data(), workspace) != expected[i]) ++differences;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(differences == 0);
+}
+
+TEST_CASE("a copy outlives the network it was made from") {
+  auto original = std::make_unique<Tiny>(Tiny::load(MIEN_TEST_DATA "/tiny.mien"));
+  const Tiny copy = *original;
+  original.reset();
+  CHECK(copy.verify() < 1e-5);
+}
+
+TEST_CASE("weights of another network are refused by name") {
+  CHECK_THROWS_WITH_AS(MiniFer::load(MIEN_TEST_DATA "/tiny.mien"),
+                       MIEN_TEST_DATA "/tiny.mien: architecture: expected 'mini_fer', found 'tiny'",
+                       Error);
+}
