@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Builds and runs all tests, of the C++ library and of the Python package, installing what is
+# missing. With Clang installed, the same by Clang as well.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/prerequisites.sh
+
+install_build_tools
+presets=(release sanitize)
+if command -v clang++ >/dev/null; then presets+=(clang); fi
+for preset in "${presets[@]}"; do
+  echo "== C++ tests: $preset"
+  cmake --preset "$preset" -DMIEN_BUILD_TESTS=ON
+  cmake --build --preset "$preset"
+  ctest --preset "$preset"
+done
+
+echo "== Python tests"
+make_virtual_environment
+.venv/bin/ruff check tools tests
+.venv/bin/ruff format --check tools tests
+.venv/bin/python -m pytest -q tools/tests tests/programs
