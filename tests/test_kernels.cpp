@@ -16,7 +16,6 @@ using namespace mien;
 using namespace mien::kernels;
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr Clamp no_clamp = {-infinity, infinity};
 
 int output_size(int size, int kernel, int stride, int padding) {
   return (size + 2 * padding - kernel) / stride + 1;
@@ -102,8 +101,8 @@ void check_close(const std::string& what, const std::vector<float>& expected, co
   }
 }
 
-void check_conv2d(const KernelTable& table, WindowGeometry g, int misalignment, Clamp clamp,
-                  Random& random) {
+void check_conv2d(const WindowGeometry& g, int misalignment, Clamp clamp, Random& random) {
+  const KernelTable& table = chosen_table();
   const std::size_t filter = size_of(g.in_channels / g.groups, g.kernel_height, g.kernel_width);
   const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
   const auto weights = random.values(filter * static_cast<std::size_t>(g.out_channels));
@@ -122,9 +121,10 @@ void check_conv2d(const KernelTable& table, WindowGeometry g, int misalignment, 
   for (std::size_t o = 0; o < bias.size(); ++o) {
     packed_bias[offset + o / group_out * group_stride + o % group_out] = bias[o];
   }
-  std::vector<float> padded(
-      size_of(g.in_channels, g.in_height + 2 * g.padding_y, g.in_width + 2 * g.padding_x) + offset);
-  pad_image(g, input.data(), padded.data() + offset);
+  const int padded_height = g.in_height + 2 * g.padding_y;
+  const int padded_width = g.in_width + 2 * g.padding_x;
+  std::vector<float> padded(size_of(g.in_channels, padded_height, padded_width) + offset);
+  pad_image(g, padded_height, padded_width, input.data(), padded.data() + offset);
   constexpr float guard = 54321.0f;
   std::vector<float> output(expected.size() + offset + 16, guard);
   table.conv2d(g, padded.data() + offset, packed.data() + offset, packed_bias.data() + offset,
@@ -139,6 +139,68 @@ const KernelTable& chosen() {
   return chosen_table();
 }
 
+using WinogradKernel = void (*)(const WindowGeometry&, const float*, const float*, const float*,
+                                Clamp, float*, float*) noexcept;
+
+/// Minimal filtering loses more to rounding than the definition, in proportion to the largest
+/// values of a tile: `bound` is the largest error that is allowed, relative to the largest output.
+template <class Scheme>
+void check_winograd(WinogradKernel convolve, double bound, const WindowGeometry& g,
+                    int misalignment, Clamp clamp, Random& random) {
+  const auto filter = static_cast<std::size_t>(g.in_channels * Scheme::kernel * Scheme::kernel);
+  const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
+  const auto weights = random.values(filter * static_cast<std::size_t>(g.out_channels));
+  const auto bias = random.values(static_cast<std::size_t>(g.out_channels));
+  std::vector<float> expected(size_of(g.out_channels, g.out_height, g.out_width));
+  naive::conv2d(g, input.data(), weights.data(), bias.data(), no_clamp, expected.data());
+  const std::vector<float> sizes = absolute(expected);
+  const float largest = *std::max_element(sizes.begin(), sizes.end());
+  for (float& value : expected) value = std::min(std::max(value, clamp.low), clamp.high);
+
+  const auto offset = static_cast<std::size_t>(misalignment);
+  const int block = chosen().conv2d_block;
+  std::vector<float> packed(packed_winograd_size<Scheme>(g, block));
+  pack_winograd<Scheme>(g, block, weights.data(), packed.data());
+  const WinogradTiling<Scheme> tiling(g);
+  std::vector<float> padded(size_of(g.in_channels, tiling.padded_height(), tiling.padded_width()) +
+                            offset);
+  pad_image(g, tiling.padded_height(), tiling.padded_width(), input.data(), padded.data() + offset);
+  constexpr std::size_t guards = 16;
+  constexpr float guard = 54321.0f;
+  std::vector<float> scratch(winograd_scratch_size<Scheme>(g, block) + offset + guards, guard);
+  std::vector<float> output(expected.size() + offset + guards, guard);
+  convolve(g, padded.data() + offset, packed.data(), bias.data(), clamp, scratch.data() + offset,
+           output.data() + offset);
+  const std::string what = "winograd F(" + std::to_string(Scheme::tile) + ", " +
+                           std::to_string(Scheme::kernel) + "), " + text(g) + ", misalignment " +
+                           std::to_string(misalignment);
+  check_close(what, expected, output.data() + offset,
+              std::vector<float>(expected.size(), static_cast<float>(bound) * largest));
+  for (std::size_t i = output.size() - guards; i < output.size(); ++i) REQUIRE(output[i] == guard);
+  for (std::size_t i = scratch.size() - guards; i < scratch.size(); ++i) {
+    REQUIRE(scratch[i] == guard);
+  }
+}
+
+template <class Scheme>
+void check_winograd_on_random_shapes(WinogradKernel convolve, double bound, Random& random) {
+  const Clamp clamps[] = {no_clamp, {0.0f, infinity}, {0.0f, 6.0f}};
+  for (int round = 0; round < 40; ++round) {
+    WindowGeometry g{};
+    g.in_channels = winograd_channels * random.between(1, 4);
+    g.out_channels = winograd_channels * random.between(1, 5);
+    g.in_height = random.between(Scheme::kernel, 19);
+    g.in_width = random.between(Scheme::kernel, 19);
+    g.kernel_height = g.kernel_width = Scheme::kernel;
+    g.stride_y = g.stride_x = g.groups = 1;
+    g.padding_y = random.between(0, Scheme::kernel - 1);
+    g.padding_x = random.between(0, Scheme::kernel - 1);
+    g.out_height = output_size(g.in_height, g.kernel_height, 1, g.padding_y);
+    g.out_width = output_size(g.in_width, g.kernel_width, 1, g.padding_x);
+    check_winograd<Scheme>(convolve, bound, g, random.between(0, 15), clamps[round % 3], random);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("conv2d agrees with its definition") {
@@ -149,7 +211,7 @@ TEST_CASE("conv2d agrees with its definition") {
     g.groups = round % 4 == 0 ? random.between(2, 4) : 1;
     g.in_channels = g.groups * random.between(1, 20);
     g.out_channels = g.groups * random.between(1, 70);
-    check_conv2d(chosen(), g, random.between(0, 15), clamps[round % 3], random);
+    check_conv2d(g, random.between(0, 15), clamps[round % 3], random);
   }
 }
 
@@ -157,10 +219,16 @@ TEST_CASE("conv2d fills tiles of every width") {
   Random random(2);
   for (int width = 1; width <= 40; ++width) {
     const WindowGeometry spread = {3, 1, width + 2, 32, 1, width, 1, 3, 1, 1, 0, 0, 1};
-    check_conv2d(chosen(), spread, 0, no_clamp, random);
+    check_conv2d(spread, 0, no_clamp, random);
     const WindowGeometry flat = {5, 2, width, 33, 2, width, 1, 1, 1, 1, 0, 0, 1};
-    check_conv2d(chosen(), flat, 0, no_clamp, random);
+    check_conv2d(flat, 0, no_clamp, random);
   }
+}
+
+TEST_CASE("minimal filtering agrees with the definition of convolution") {
+  Random random(5);
+  check_winograd_on_random_shapes<Winograd3x3>(chosen().winograd_3x3, 1e-5, random);
+  check_winograd_on_random_shapes<Winograd5x5>(chosen().winograd_5x5, 3e-5, random);
 }
 
 TEST_CASE("depthwise_conv2d agrees with its definition") {

@@ -3,7 +3,7 @@
 
 /// The first `count` of a vector's lanes; all of them where Whole, at no cost.
 template <bool Whole>
-inline Vector load_part(const float* from, int count) noexcept {
+MIEN_ALWAYS_INLINE Vector load_part(const float* from, int count) noexcept {
   if constexpr (Whole) {
     return load(from);
   } else {
@@ -14,7 +14,7 @@ inline Vector load_part(const float* from, int count) noexcept {
 }
 
 template <bool Whole>
-inline void store_part(float* to, Vector v, int count) noexcept {
+MIEN_ALWAYS_INLINE void store_part(float* to, Vector v, int count) noexcept {
   if constexpr (Whole) {
     store(to, v);
   } else {
@@ -27,5 +27,11 @@ inline void store_part(float* to, Vector v, int count) noexcept {
 #include <mien/kernels/conv2d.inl>
 #include <mien/kernels/depthwise_conv2d.inl>
 #include <mien/kernels/max_pool2d.inl>
+#include <mien/kernels/winograd.inl>
 
-inline constexpr KernelTable table = {conv2d_block, &conv2d, &depthwise_conv2d, &max_pool2d};
+inline constexpr KernelTable table = {conv2d_block,
+                                      &conv2d,
+                                      &depthwise_conv2d,
+                                      &max_pool2d,
+                                      &winograd_conv2d<Winograd3x3>,
+                                      &winograd_conv2d<Winograd5x5>};

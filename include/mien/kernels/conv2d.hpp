@@ -9,6 +9,9 @@
 
 namespace mien::kernels {
 
+/// The most output channels that a block holds, over all instruction sets.
+inline constexpr int largest_conv2d_block = 32;
+
 /// Length of the packed weights: every group's output channels are padded to whole blocks.
 constexpr std::size_t packed_conv2d_size(const WindowGeometry& g, int block) {
   const int group_out = g.out_channels / g.groups;
@@ -40,19 +43,20 @@ inline void pack_conv2d(const WindowGeometry& g, int block, const float* weights
   }
 }
 
-/// Copies an image into the middle of a larger one of zeros, in_height + 2 padding_y rows of
-/// in_width + 2 padding_x pixels.
-inline void pad_image(const WindowGeometry& g, const float* input, float* padded) noexcept {
+/// Copies an image into a larger one of zeros, below and right of padding_y rows and padding_x
+/// columns of them.
+inline void pad_image(const WindowGeometry& g, int padded_height, int padded_width,
+                      const float* input, float* padded) noexcept {
   const std::ptrdiff_t row = std::ptrdiff_t{g.in_width} * g.in_channels;
-  const std::ptrdiff_t margin = std::ptrdiff_t{g.padding_x} * g.in_channels;
-  const std::ptrdiff_t padded_row = row + 2 * margin;
+  const std::ptrdiff_t left = std::ptrdiff_t{g.padding_x} * g.in_channels;
+  const std::ptrdiff_t padded_row = std::ptrdiff_t{padded_width} * g.in_channels;
   padded = std::fill_n(padded, g.padding_y * padded_row, 0.0f);
   for (int y = 0; y < g.in_height; ++y) {
-    padded = std::fill_n(padded, margin, 0.0f);
+    padded = std::fill_n(padded, left, 0.0f);
     padded = std::copy_n(input + y * row, row, padded);
-    padded = std::fill_n(padded, margin, 0.0f);
+    padded = std::fill_n(padded, padded_row - left - row, 0.0f);
   }
-  std::fill_n(padded, g.padding_y * padded_row, 0.0f);
+  std::fill_n(padded, (padded_height - g.padding_y - g.in_height) * padded_row, 0.0f);
 }
 
 namespace naive {

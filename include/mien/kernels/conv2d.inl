@@ -8,6 +8,7 @@
 
 /// Output channels that one packed block holds.
 constexpr int conv2d_block = 2 * lanes;
+static_assert(conv2d_block <= largest_conv2d_block, "scratch memory is planned for the largest");
 
 /// Pixels of the widest tile: as many as leave registers for weights and one input value.
 constexpr int conv2d_pixels = registers >= 32 ? 12 : 6;

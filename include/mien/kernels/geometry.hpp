@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 
 namespace mien::kernels {
 
@@ -27,6 +28,9 @@ struct Clamp {
   float low;
   float high;
 };
+
+inline constexpr Clamp no_clamp = {-std::numeric_limits<float>::infinity(),
+                                   std::numeric_limits<float>::infinity()};
 
 /// The taps of one output's window that lie inside the image: [first, last) in each direction.
 struct Window {

@@ -16,6 +16,7 @@
 #include <mien/kernels/instruction_set.hpp>
 #include <mien/kernels/max_pool2d.hpp>
 #include <mien/kernels/softmax.hpp>
+#include <mien/kernels/winograd.hpp>
 
 #if MIEN_X86_TARGETS
 #include <immintrin.h>
@@ -31,6 +32,15 @@
 #define MIEN_UNROLL
 #endif
 
+// Compilers stop inlining in large units; a vector's operation must never become a call.
+#if defined(__GNUC__) || defined(__clang__)
+#define MIEN_ALWAYS_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define MIEN_ALWAYS_INLINE __forceinline
+#else
+#define MIEN_ALWAYS_INLINE inline
+#endif
+
 namespace mien::kernels {
 
 /// The kernels of one instruction set. See the .inl files for layouts.
@@ -42,6 +52,10 @@ struct KernelTable {
   void (*depthwise_conv2d)(const WindowGeometry&, const float* input, const float* packed,
                            const float* bias, Clamp, float* output) noexcept;
   void (*max_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
+  void (*winograd_3x3)(const WindowGeometry&, const float* padded_input, const float* packed,
+                       const float* bias, Clamp, float* scratch, float* output) noexcept;
+  void (*winograd_5x5)(const WindowGeometry&, const float* padded_input, const float* packed,
+                       const float* bias, Clamp, float* scratch, float* output) noexcept;
 };
 
 namespace baseline {
@@ -85,6 +99,7 @@ namespace avx512 {
 #endif  // MIEN_X86_TARGETS
 
 #undef MIEN_UNROLL
+#undef MIEN_ALWAYS_INLINE
 
 /// The kernels of a set that is supported().
 inline const KernelTable& table_for(InstructionSet set) noexcept {

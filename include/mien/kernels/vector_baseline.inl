@@ -4,23 +4,23 @@ using Vector = Eigen::Array<float, 4, 1>;
 constexpr int lanes = 4;
 constexpr int registers = 16;
 
-inline Vector load(const float* from) noexcept {
+MIEN_ALWAYS_INLINE Vector load(const float* from) noexcept {
   return Eigen::Map<const Vector>(from);
 }
-inline void store(float* to, const Vector& v) noexcept {
+MIEN_ALWAYS_INLINE void store(float* to, const Vector& v) noexcept {
   Eigen::Map<Vector>{to} = v;
 }
-inline Vector broadcast(float value) noexcept {
+MIEN_ALWAYS_INLINE Vector broadcast(float value) noexcept {
   return Vector::Constant(value);
 }
-inline Vector multiply_add(const Vector& a, const Vector& b, const Vector& c) noexcept {
+MIEN_ALWAYS_INLINE Vector multiply_add(const Vector& a, const Vector& b, const Vector& c) noexcept {
   return a * b + c;
 }
 // Where v is not a number, the result is not either. Eigen 3.4 offers that for pairs of vectors
 // only as functors.
-inline Vector maximum(const Vector& v, const Vector& bound) noexcept {
+MIEN_ALWAYS_INLINE Vector maximum(const Vector& v, const Vector& bound) noexcept {
   return v.binaryExpr(bound, Eigen::internal::scalar_max_op<float, float, Eigen::PropagateNaN>());
 }
-inline Vector minimum(const Vector& v, const Vector& bound) noexcept {
+MIEN_ALWAYS_INLINE Vector minimum(const Vector& v, const Vector& bound) noexcept {
   return v.binaryExpr(bound, Eigen::internal::scalar_min_op<float, float, Eigen::PropagateNaN>());
 }

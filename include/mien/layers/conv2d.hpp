@@ -67,6 +67,94 @@ struct FoldedConv2d {
   }
 };
 
+/// How a convolution of one geometry is computed: scratch memory, packing, and the call. There are
+/// three ways; each takes the image without padding.
+template <class Window>
+struct Depthwise {
+  static constexpr kernels::WindowGeometry geometry = Window::geometry;
+  static constexpr std::size_t scratch_size = 0;
+  static constexpr bool applies =
+      geometry.groups > 1 &&
+      geometry.groups == geometry.in_channels&& geometry.groups == geometry.out_channels;
+
+  static AlignedBuffer pack(const kernels::KernelTable&, const std::vector<float>& weight) {
+    AlignedBuffer packed(weight.size());
+    kernels::pack_depthwise_conv2d(geometry, weight.data(), packed.data());
+    return packed;
+  }
+
+  static void run(const kernels::KernelTable& table, const float* input, const float* weights,
+                  const float* bias, kernels::Clamp clamp, float*, float* output) noexcept {
+    table.depthwise_conv2d(geometry, input, weights, bias, clamp, output);
+  }
+};
+
+template <class Window>
+struct Winograd {
+  static constexpr kernels::WindowGeometry geometry = Window::geometry;
+  using Scheme =
+      std::conditional_t<geometry.kernel_height == 3, kernels::Winograd3x3, kernels::Winograd5x5>;
+  static constexpr kernels::WinogradTiling<Scheme> tiling{geometry};
+  // With fewer tiles the products wait for their filters, which are larger than untransformed ones:
+  // measured, 5x5 pixels of 512 channels (4 tiles) are slower than by the direct way, 10x10 pixels
+  // of 256 channels (9 tiles) twice as fast.
+  static constexpr int fewest_tiles = 9;
+  static constexpr bool applies =
+      geometry.groups == 1 && geometry.stride_y == 1 && geometry.stride_x == 1 &&
+      geometry.kernel_height == Scheme::kernel && geometry.kernel_width == Scheme::kernel &&
+      geometry.in_channels % kernels::winograd_channels == 0 &&
+      geometry.out_channels % kernels::winograd_channels == 0 && tiling.tiles() >= fewest_tiles;
+
+  static constexpr std::size_t padded_size =
+      aligned_size(static_cast<std::size_t>(geometry.in_channels) *
+                   static_cast<std::size_t>(tiling.padded_height() * tiling.padded_width()));
+  static constexpr std::size_t scratch_size =
+      padded_size +
+      aligned_size(kernels::winograd_scratch_size<Scheme>(geometry, kernels::largest_conv2d_block));
+
+  static AlignedBuffer pack(const kernels::KernelTable& table, const std::vector<float>& weight) {
+    AlignedBuffer packed(kernels::packed_winograd_size<Scheme>(geometry, table.conv2d_block));
+    kernels::pack_winograd<Scheme>(geometry, table.conv2d_block, weight.data(), packed.data());
+    return packed;
+  }
+
+  static void run(const kernels::KernelTable& table, const float* input, const float* weights,
+                  const float* bias, kernels::Clamp clamp, float* scratch, float* output) noexcept {
+    kernels::pad_image(geometry, tiling.padded_height(), tiling.padded_width(), input, scratch);
+    const auto convolve = Scheme::kernel == 3 ? table.winograd_3x3 : table.winograd_5x5;
+    convolve(geometry, scratch, weights, bias, clamp, scratch + padded_size, output);
+  }
+};
+
+template <class Window>
+struct Direct {
+  static constexpr kernels::WindowGeometry geometry = Window::geometry;
+  static constexpr bool padded = geometry.padding_y > 0 || geometry.padding_x > 0;
+  static constexpr std::size_t scratch_size =
+      padded ? aligned_size(static_cast<std::size_t>(geometry.in_channels) *
+                            static_cast<std::size_t>(Window::padded_height * Window::padded_width))
+             : 0;
+
+  static AlignedBuffer pack(const kernels::KernelTable& table, const std::vector<float>& weight) {
+    AlignedBuffer packed(kernels::packed_conv2d_size(geometry, table.conv2d_block));
+    kernels::pack_conv2d(geometry, table.conv2d_block, weight.data(), packed.data());
+    return packed;
+  }
+
+  static void run(const kernels::KernelTable& table, const float* input, const float* weights,
+                  const float* bias, kernels::Clamp clamp, float* scratch, float* output) noexcept {
+    if constexpr (padded) {
+      kernels::pad_image(geometry, Window::padded_height, Window::padded_width, input, scratch);
+    }
+    table.conv2d(geometry, padded ? scratch : input, weights, bias, clamp, output);
+  }
+};
+
+template <class Window>
+using ConvolutionMethod = std::conditional_t<
+    Depthwise<Window>::applies, Depthwise<Window>,
+    std::conditional_t<Winograd<Window>::applies, Winograd<Window>, Direct<Window>>>;
+
 }  // namespace detail
 
 template <class Convolution, bool Normalised, class Activation, class Input>
@@ -77,11 +165,8 @@ class Compiled<detail::FusedConv2d<Convolution, Normalised, Activation>, Input> 
   using Window = detail::WindowOn<Input, Convolution::out_channels, typename Convolution::kernel,
                                   typename Convolution::stride, typename Convolution::padding,
                                   Convolution::groups>;
+  using Method = detail::ConvolutionMethod<Window>;
   static constexpr kernels::WindowGeometry geometry = Window::geometry;
-  static constexpr bool depthwise =
-      geometry.groups > 1 &&
-      geometry.groups == geometry.in_channels&& geometry.groups == geometry.out_channels;
-  static constexpr bool padded = geometry.padding_y > 0 || geometry.padding_x > 0;
   static constexpr std::size_t weight_count =
       static_cast<std::size_t>(geometry.out_channels) *
       static_cast<std::size_t>(geometry.in_channels / geometry.groups) *
@@ -92,42 +177,28 @@ class Compiled<detail::FusedConv2d<Convolution, Normalised, Activation>, Input> 
   static constexpr std::size_t parameter_count = weight_count +
                                                  (Convolution::has_bias ? Output::channels : 0) +
                                                  (Normalised ? 2 * Output::channels : 0);
+  /// Those of the definition, whatever the method.
   static constexpr std::size_t multiply_adds =
       weight_count * static_cast<std::size_t>(Output::height * Output::width);
-  static constexpr std::size_t scratch_size =
-      padded && !depthwise ? detail::aligned_size(static_cast<std::size_t>(Input::channels) *
-                                                  Window::padded_height * Window::padded_width)
-                           : 0;
+  static constexpr std::size_t scratch_size = Method::scratch_size;
 
   explicit Compiled(TensorReader& tensors) : kernels_(&kernels::chosen_table()) {
     const detail::FoldedConv2d folded(tensors, geometry, Convolution::has_bias, Normalised);
-    if constexpr (depthwise) {
-      weights_ = detail::AlignedBuffer(folded.weight.size());
-      kernels::pack_depthwise_conv2d(geometry, folded.weight.data(), weights_.data());
-    } else {
-      const int block = kernels_->conv2d_block;
-      weights_ = detail::AlignedBuffer(kernels::packed_conv2d_size(geometry, block));
-      kernels::pack_conv2d(geometry, block, folded.weight.data(), weights_.data());
-    }
+    weights_ = Method::pack(*kernels_, folded.weight);
     pack_bias(folded.bias);
   }
 
   void forward(const float* input, float* output, float* scratch) const noexcept {
-    if constexpr (depthwise) {
-      kernels_->depthwise_conv2d(geometry, input, weights_.data(), bias_.data(), Activation::clamp,
-                                 output);
-    } else {
-      if constexpr (padded) kernels::pad_image(geometry, input, scratch);
-      kernels_->conv2d(geometry, padded ? scratch : input, weights_.data(), bias_.data(),
-                       Activation::clamp, output);
-    }
+    Method::run(*kernels_, input, weights_.data(), bias_.data(), Activation::clamp, scratch,
+                output);
   }
 
  private:
   /// Each group's bias is padded to whole blocks, as its weights are.
   void pack_bias(const std::vector<float>& bias) {
-    const std::size_t group = depthwise ? bias.size() : bias.size() / Convolution::groups;
-    const std::size_t block = depthwise ? 1 : static_cast<std::size_t>(kernels_->conv2d_block);
+    const std::size_t block =
+        detail::Depthwise<Window>::applies ? 1 : static_cast<std::size_t>(kernels_->conv2d_block);
+    const std::size_t group = bias.size() / static_cast<std::size_t>(geometry.groups);
     const std::size_t stride = (group + block - 1) / block * block;
     bias_ = detail::AlignedBuffer(bias.size() / group * stride);
     for (std::size_t o = 0; o < bias.size(); ++o) bias_[o / group * stride + o % group] = bias[o];

@@ -22,8 +22,7 @@ namespace detail {
 
 /// A fused layer's place for an activation where none follows.
 struct NoActivation {
-  static constexpr kernels::Clamp clamp = {-std::numeric_limits<float>::infinity(),
-                                           std::numeric_limits<float>::infinity()};
+  static constexpr kernels::Clamp clamp = kernels::no_clamp;
 };
 
 template <class Activation, class Input>
