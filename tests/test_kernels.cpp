@@ -171,7 +171,8 @@ void check_winograd(WinogradKernel convolve, double bound, const WindowGeometry&
   std::vector<float> output(expected.size() + offset + guards, guard);
   convolve(g, padded.data() + offset, packed.data(), bias.data(), clamp, scratch.data() + offset,
            output.data() + offset);
-  const std::string what = "winograd F(" + std::to_string(Scheme::tile) + ", " +
+  const std::string what = "winograd F(" + std::to_string(Scheme::Vertical::tile) + "x" +
+                           std::to_string(Scheme::Horizontal::tile) + ", " +
                            std::to_string(Scheme::kernel) + "), " + text(g) + ", misalignment " +
                            std::to_string(misalignment);
   check_close(what, expected, output.data() + offset,

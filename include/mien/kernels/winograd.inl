@@ -1,31 +1,31 @@
 // Fast minimal filtering, compiled once for each instruction set (see kernels.hpp).
 //
-// All input tiles are transformed; at each of the size x size points a matrix product runs over the
+// All input tiles are transformed; at each of the scheme's points a matrix product runs over the
 // input channels, with the tiles as rows, through the register tiles of conv2d.inl; and a block of
 // output channels is transformed back as soon as its products are there, while they are in cache.
 
-/// `Scheme::size` values to as many, ToStride apart: B^T of Lavin and Gray.
-template <class Scheme, int ToStride>
+/// `Axis::size` values to as many, ToStride apart: B^T of Lavin and Gray.
+template <class Axis, int ToStride>
 MIEN_ALWAYS_INLINE void winograd_transform_input(const Vector* from, Vector* to) noexcept {
-  constexpr const WinogradConstants<Scheme>& c = winograd_constants<Scheme>;
-  constexpr int pairs = Scheme::pairs;
+  constexpr const WinogradConstants<Axis>& c = winograd_constants<Axis>;
+  constexpr int pairs = Axis::pairs;
   Vector zero = from[2 * pairs];
   Vector infinity = from[2 * pairs + 1];
   MIEN_UNROLL
   for (int k = 0; k < pairs; ++k) {
-    const Vector factor = broadcast(c.zero[k]);
+    const Vector factor = broadcast(c.all_pairs[k]);
     zero = multiply_add(factor, from[2 * k], zero);
     infinity = multiply_add(factor, from[2 * k + 1], infinity);
   }
   to[0] = zero;
-  to[(Scheme::size - 1) * ToStride] = infinity;
+  to[(Axis::size - 1) * ToStride] = infinity;
   MIEN_UNROLL
   for (int pair = 0; pair < pairs; ++pair) {
     Vector even = from[2 * pairs];
     Vector odd = from[2 * pairs - 1];
     MIEN_UNROLL
     for (int k = 0; k < pairs - 1; ++k) {
-      const Vector factor = broadcast(c.odd_even[pair][k]);
+      const Vector factor = broadcast(c.other_pairs[pair][k]);
       even = multiply_add(factor, from[2 * k + 2], even);
       odd = multiply_add(factor, from[2 * k + 1], odd);
     }
@@ -34,11 +34,11 @@ MIEN_ALWAYS_INLINE void winograd_transform_input(const Vector* from, Vector* to)
   }
 }
 
-/// `Scheme::size` products to `Scheme::tile` outputs, ToStride apart: A^T of Lavin and Gray.
-template <class Scheme, int ToStride>
+/// `Axis::size` products to `Axis::tile` outputs, ToStride apart: A^T of Lavin and Gray.
+template <class Axis, int ToStride>
 MIEN_ALWAYS_INLINE void winograd_transform_output(const Vector* from, Vector* to) noexcept {
-  constexpr const WinogradConstants<Scheme>& c = winograd_constants<Scheme>;
-  constexpr int pairs = Scheme::pairs;
+  constexpr const WinogradConstants<Axis>& c = winograd_constants<Axis>;
+  constexpr int pairs = Axis::pairs;
   Vector sums[pairs];
   Vector differences[pairs];
   const Vector one = broadcast(1.0f);
@@ -49,9 +49,9 @@ MIEN_ALWAYS_INLINE void winograd_transform_output(const Vector* from, Vector* to
     differences[pair] = multiply_add(minus_one, from[2 + 2 * pair], from[1 + 2 * pair]);
   }
   MIEN_UNROLL
-  for (int i = 0; i < Scheme::tile; ++i) {
+  for (int i = 0; i < Axis::tile; ++i) {
     Vector sum = i == 0 ? from[0] : broadcast(0.0f);
-    if (i == Scheme::tile - 1) sum = from[Scheme::size - 1];
+    if (i == Axis::tile - 1) sum = from[Axis::size - 1];
     MIEN_UNROLL
     for (int pair = 0; pair < pairs; ++pair) {
       sum = multiply_add(broadcast(c.power[pair][i]), i % 2 == 0 ? sums[pair] : differences[pair],
@@ -67,19 +67,20 @@ template <class Scheme>
 inline void winograd_input_tile(const float* from, std::ptrdiff_t next_row,
                                 std::ptrdiff_t next_pixel, float* to,
                                 std::ptrdiff_t next_point) noexcept {
-  constexpr int size = Scheme::size;
-  Vector grid[size][size];
-  for (int x = 0; x < size; ++x) {
-    Vector column[size];
+  constexpr int height = Scheme::Vertical::size;
+  constexpr int width = Scheme::Horizontal::size;
+  Vector grid[height][width];
+  for (int x = 0; x < width; ++x) {
+    Vector column[height];
     MIEN_UNROLL
-    for (int y = 0; y < size; ++y) column[y] = load(from + y * next_row + x * next_pixel);
-    winograd_transform_input<Scheme, size>(column, &grid[0][x]);
+    for (int y = 0; y < height; ++y) column[y] = load(from + y * next_row + x * next_pixel);
+    winograd_transform_input<typename Scheme::Vertical, width>(column, &grid[0][x]);
   }
-  for (int y = 0; y < size; ++y) {
-    Vector row[size];
-    winograd_transform_input<Scheme, 1>(grid[y], row);
+  for (int y = 0; y < height; ++y) {
+    Vector row[width];
+    winograd_transform_input<typename Scheme::Horizontal, 1>(grid[y], row);
     MIEN_UNROLL
-    for (int x = 0; x < size; ++x) store(to + (y * size + x) * next_point, row[x]);
+    for (int x = 0; x < width; ++x) store(to + (y * width + x) * next_point, row[x]);
   }
 }
 
@@ -89,21 +90,22 @@ template <class Scheme>
 inline void winograd_output_tile(const float* from, std::ptrdiff_t next_point, const float* bias,
                                  Clamp clamp, float* to, std::ptrdiff_t next_row,
                                  std::ptrdiff_t next_pixel, int rows, int columns) noexcept {
-  constexpr int size = Scheme::size;
-  Vector grid[Scheme::tile][size];
-  for (int x = 0; x < size; ++x) {
-    Vector column[size];
+  constexpr int height = Scheme::Vertical::size;
+  constexpr int width = Scheme::Horizontal::size;
+  Vector grid[Scheme::Vertical::tile][width];
+  for (int x = 0; x < width; ++x) {
+    Vector column[height];
     MIEN_UNROLL
-    for (int y = 0; y < size; ++y) column[y] = load(from + (y * size + x) * next_point);
-    winograd_transform_output<Scheme, size>(column, &grid[0][x]);
+    for (int y = 0; y < height; ++y) column[y] = load(from + (y * width + x) * next_point);
+    winograd_transform_output<typename Scheme::Vertical, width>(column, &grid[0][x]);
   }
   const Vector shift = load(bias);
   const Vector one = broadcast(1.0f);
   const Vector low = broadcast(clamp.low);
   const Vector high = broadcast(clamp.high);
   for (int y = 0; y < rows; ++y) {
-    Vector row[Scheme::tile];
-    winograd_transform_output<Scheme, 1>(grid[y], row);
+    Vector row[Scheme::Horizontal::tile];
+    winograd_transform_output<typename Scheme::Horizontal, 1>(grid[y], row);
     for (int x = 0; x < columns; ++x) {
       const Vector sum = multiply_add(one, row[x], shift);
       store(to + y * next_row + x * next_pixel, minimum(maximum(sum, low), high));
@@ -117,7 +119,9 @@ template <class Scheme>
 inline void winograd_conv2d(const WindowGeometry& g, const float* image, const float* packed,
                             const float* bias, Clamp clamp, float* scratch,
                             float* output) noexcept {
-  constexpr int points = Scheme::size * Scheme::size;
+  constexpr int points = Scheme::points;
+  constexpr int tile_height = Scheme::Vertical::tile;
+  constexpr int tile_width = Scheme::Horizontal::tile;
   constexpr float no_bias[conv2d_block] = {};
   const WinogradTiling<Scheme> tiling(g);
   const std::ptrdiff_t image_row = std::ptrdiff_t{tiling.padded_width()} * g.in_channels;
@@ -130,7 +134,7 @@ inline void winograd_conv2d(const WindowGeometry& g, const float* image, const f
   for (int y = 0; y < tiling.rows; ++y) {
     for (int x = 0; x < tiling.columns; ++x, ++tile) {
       const float* from =
-          image + y * Scheme::tile * image_row + std::ptrdiff_t{x} * Scheme::tile * g.in_channels;
+          image + y * tile_height * image_row + std::ptrdiff_t{x} * tile_width * g.in_channels;
       for (int c = 0; c < g.in_channels; c += lanes) {
         winograd_input_tile<Scheme>(from + c, image_row, g.in_channels,
                                     transformed + tile * g.in_channels + c,
@@ -153,10 +157,10 @@ inline void winograd_conv2d(const WindowGeometry& g, const float* image, const f
     }
     for (int c = block; c < g.out_channels && c < block + conv2d_block; c += lanes) {
       tile = 0;
-      for (int y = 0; y < g.out_height; y += Scheme::tile) {
-        for (int x = 0; x < g.out_width; x += Scheme::tile, ++tile) {
-          const int rows = g.out_height - y < Scheme::tile ? g.out_height - y : Scheme::tile;
-          const int columns = g.out_width - x < Scheme::tile ? g.out_width - x : Scheme::tile;
+      for (int y = 0; y < g.out_height; y += tile_height) {
+        for (int x = 0; x < g.out_width; x += tile_width, ++tile) {
+          const int rows = g.out_height - y < tile_height ? g.out_height - y : tile_height;
+          const int columns = g.out_width - x < tile_width ? g.out_width - x : tile_width;
           winograd_output_tile<Scheme>(
               products + tile * conv2d_block + (c - block), tile_count * conv2d_block, bias + c,
               clamp, output + y * output_row + std::ptrdiff_t{x} * g.out_channels + c, output_row,
