@@ -17,6 +17,6 @@ done
 
 echo "== Python tests"
 make_virtual_environment
-.venv/bin/ruff check tools tests
-.venv/bin/ruff format --check tools tests
+.venv/bin/ruff check bench tests tools
+.venv/bin/ruff format --check bench tests tools
 .venv/bin/python -m pytest -q tools/tests tests/programs

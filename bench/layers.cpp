@@ -1,0 +1,127 @@
+// Times MiniFER's layers one by one, and 3x3 convolutions of VGG-like networks, with random weights
+// on one input that stays in the cache.
+//
+//   layers [Google Benchmark's options]
+//
+// MIEN_ISA=baseline|avx2|avx512 in the environment chooses the kernels.
+#include <cstddef>
+#include <ctime>
+#include <string>
+
+#include <mien/layers/layers.hpp>
+#include <mien/tensor.hpp>
+
+#include "peak_fma.hpp"
+#include "program.hpp"
+#include "random_inputs.hpp"
+#include "random_weights.hpp"
+
+namespace {
+
+using namespace mien;
+using namespace mien::bench;
+
+double cpu_seconds() noexcept {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
+/// Counts operations, and how large a share of the peak they are.
+void count_operations_of_peak(benchmark::State& state, std::size_t multiply_adds, double seconds) {
+  count_operations(state, multiply_adds);
+  const double operations =
+      2.0 * static_cast<double>(multiply_adds) * static_cast<double>(state.iterations());
+  state.counters["of_peak_%"] = 100.0 * operations / seconds / peak_operations_per_second();
+}
+
+void time_peak(benchmark::State& state) {
+  constexpr std::size_t rounds = 100'000;
+  const MultiplyAddChains chains = multiply_add_chains(choose_instruction_set());
+  const double start = cpu_seconds();
+  for (auto _ : state) benchmark::DoNotOptimize(chains.run(rounds));
+  count_operations_of_peak(state, chains.multiply_adds(rounds), cpu_seconds() - start);
+}
+
+template <class Layer, class Input>
+void time_layer(benchmark::State& state) {
+  using Step = Compiled<Layer, Input>;
+  using Output = typename Step::Output;
+  const WeightFile file = random_weight_file<Layer>();
+  TensorReader tensors(file);
+  const Step layer(tensors);
+  const RandomInputs inputs(1, Input::size);
+  detail::AlignedBuffer output(Output::size);
+  detail::AlignedBuffer scratch(Step::scratch_size);
+  const double start = cpu_seconds();
+  for (auto _ : state) {
+    layer.forward(inputs[0], output.data(), scratch.data());
+    benchmark::ClobberMemory();
+  }
+  const double seconds = cpu_seconds() - start;
+  if constexpr (Step::multiply_adds > 0) {
+    count_operations_of_peak(state, Step::multiply_adds, seconds);
+  }
+  constexpr std::size_t values = Step::parameter_count + Input::size + Output::size;
+  state.counters["bytes"] =
+      benchmark::Counter(static_cast<double>(values * sizeof(float)), benchmark::Counter::kDefaults,
+                         benchmark::Counter::kIs1024);
+}
+
+template <class Layer, class Input>
+void add(const std::string& name) {
+  benchmark::RegisterBenchmark(name.c_str(), time_layer<Layer, Input>)
+      ->Unit(benchmark::kMicrosecond);
+}
+
+/// An inverted residual, and its three convolutions by themselves.
+template <int Channels, int Hidden, int Side>
+void add_inverted_residual(const std::string& name) {
+  add<InvertedResidual<Channels, Hidden>, Shape<Channels, Side, Side>>(name);
+  add<Sequential<Conv2d<Channels, Hidden, Kernel<1>, NoBias>, BatchNorm2d<Hidden>, ReLU6>,
+      Shape<Channels, Side, Side>>(name + "/expand");
+  add<Sequential<DepthwiseConv2d<Hidden, Kernel<3>, Padding<1>, NoBias>, BatchNorm2d<Hidden>,
+                 ReLU6>,
+      Shape<Hidden, Side, Side>>(name + "/depthwise");
+  add<Conv2d<Hidden, Channels, Kernel<1>, NoBias>, Shape<Hidden, Side, Side>>(name + "/project");
+}
+
+void add_mini_fer() {
+  using Pool = MaxPool2d<Kernel<2>>;
+  add<Sequential<Conv2d<1, 64, Kernel<3>, Padding<1>>, BatchNorm2d<64>, ReLU>, Shape<1, 40, 40>>(
+      "conv1");
+  add<Pool, Shape<64, 40, 40>>("pool1");
+  add<Sequential<Conv2d<64, 128, Kernel<5>, Padding<1>>, BatchNorm2d<128>, ReLU>,
+      Shape<64, 20, 20>>("conv2");
+  add<Pool, Shape<128, 18, 18>>("pool2");
+  add_inverted_residual<128, 256, 9>("inverted_residual3");
+  add_inverted_residual<128, 256, 9>("inverted_residual4");
+  add<Pool, Shape<128, 9, 9>>("pool3");
+  add_inverted_residual<128, 512, 4>("inverted_residual5");
+  add_inverted_residual<128, 512, 4>("inverted_residual6");
+  add<Pool, Shape<128, 4, 4>>("pool4");
+  add<Flatten, Shape<128, 2, 2>>("flatten");
+  add<Sequential<Dense<512, 256>, ReLU>, Shape<512, 1, 1>>("dense1");
+  add<Sequential<Dense<256, 128>, ReLU>, Shape<256, 1, 1>>("dense2");
+  add<Dense<128, 7>, Shape<128, 1, 1>>("dense3");
+}
+
+/// From as many channels to as many, as in the inner layers of VGG (Simonyan and Zisserman, arXiv
+/// 1409.1556).
+template <int Channels, int Side>
+void add_3x3() {
+  const std::string side = std::to_string(Side);
+  add<Sequential<Conv2d<Channels, Channels, Kernel<3>, Padding<1>>, BatchNorm2d<Channels>, ReLU>,
+      Shape<Channels, Side, Side>>("conv3x3/" + std::to_string(Channels) + "@" + side + "x" + side);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_benchmarks(argc, argv, [] {
+    benchmark::RegisterBenchmark("peak_fma", time_peak)->Unit(benchmark::kMicrosecond);
+    add_mini_fer();
+    add_3x3<64, 40>();
+    add_3x3<128, 20>();
+    add_3x3<256, 10>();
+    add_3x3<512, 5>();
+  });
+}

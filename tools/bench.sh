@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Builds the benchmarks into build/bench, installing what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/prerequisites.sh
+
+install_build_tools
+install_packages libbenchmark-dev
+cmake --preset release -DMIEN_BUILD_BENCHMARKS=ON
+cmake --build --preset release --target bench_networks bench_layers bench_detector bench_serve_times
+echo "The benchmarks are in $PWD/build/bench; bench/README.md says how to read them"
