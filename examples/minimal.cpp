@@ -2,6 +2,7 @@
 //
 //   minimal MODEL.mien CASCADE.haar PHOTO
 #include <cstdio>
+#include <string>
 
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
@@ -9,7 +10,10 @@
 #include <mien/mien.hpp>
 
 int main(int argc, char** argv) try {
-  if (argc != 4) throw mien::Error("usage: minimal MODEL.mien CASCADE.haar PHOTO");
+  if (argc != 4) {
+    std::puts("usage: minimal MODEL.mien CASCADE.haar PHOTO");
+    return argc == 2 && std::string(argv[1]) == "--help" ? 0 : 2;
+  }
   const mien::ExpressionReader<mien::MiniFer> reader(argv[1], argv[2]);
 
   int width, height;

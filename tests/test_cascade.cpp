@@ -15,13 +15,12 @@
 #include <mien/vision/cascade.hpp>
 #include <mien/vision/face_detector.hpp>
 
+#include "sealed_bytes.hpp"
 #include "vision_data.hpp"
 
 using namespace mien;
 
 namespace {
-
-using Bytes = std::vector<std::uint8_t>;
 
 const std::string stumps_path = MIEN_TEST_DATA "/tiny_stumps.haar";
 const std::string trees_path = MIEN_TEST_DATA "/tiny_trees.haar";
@@ -60,17 +59,6 @@ class FileWriter {
  private:
   Bytes bytes_;
 };
-
-void put_u32(Bytes& bytes, std::size_t offset, std::uint32_t value) {
-  for (std::size_t i = 0; i < 4; ++i) bytes[offset + i] = static_cast<std::uint8_t>(value >> 8 * i);
-}
-
-/// Makes size and checksum right again, so that a change reaches the checks behind them.
-void reseal(Bytes& bytes) {
-  put_u32(bytes, 16, static_cast<std::uint32_t>(bytes.size()));
-  put_u32(bytes, 20, 0);
-  put_u32(bytes, 12, crc32(bytes.data() + 16, bytes.size() - 16));
-}
 
 Bytes FileWriter::sealed() const {
   Bytes bytes{0x89, 'H', 'A', 'A', 'R', '\r', '\n', 0x1a, 1};

@@ -12,12 +12,12 @@
 
 #include <mien/weights.hpp>
 
+#include "sealed_bytes.hpp"
 #include "tiny.hpp"
 
 namespace {
 
 using namespace mien;
-using Bytes = std::vector<std::uint8_t>;
 
 const std::string tiny_path = MIEN_TEST_DATA "/tiny.mien";
 
@@ -34,18 +34,6 @@ std::string load_error(const Bytes& bytes) {
     return error.what();
   }
   return "no error";
-}
-
-void put_u32(Bytes& bytes, std::size_t offset, std::uint32_t value) {
-  for (std::size_t i = 0; i < 4; ++i) bytes[offset + i] = static_cast<std::uint8_t>(value >> 8 * i);
-}
-
-/// Makes size and checksum right again, so that a change reaches the checks behind them.
-void reseal(Bytes& bytes) {
-  const std::uint64_t size = bytes.size();
-  put_u32(bytes, 16, static_cast<std::uint32_t>(size));
-  put_u32(bytes, 20, static_cast<std::uint32_t>(size >> 32));
-  put_u32(bytes, 12, crc32(bytes.data() + 16, bytes.size() - 16));
 }
 
 std::size_t find(const Bytes& bytes, const std::string& text) {

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mien_tools.networks.mini_fer import InvertedResidual
 from mien_tools.weights import NamedTensor, Preprocessing, WeightFile
 
 HERE = Path(__file__).parent
@@ -27,20 +28,6 @@ class Residual(nn.Module):
 
     def forward(self, x):
         return self.body(x) + self.shortcut(x)
-
-
-def inverted_residual(channels: int, hidden: int) -> nn.Module:
-    return Residual(
-        nn.Sequential(
-            nn.Conv2d(channels, hidden, 1, bias=False),
-            nn.BatchNorm2d(hidden),
-            nn.ReLU6(),
-            nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, bias=False),
-            nn.BatchNorm2d(hidden),
-            nn.ReLU6(),
-            nn.Conv2d(hidden, channels, 1, bias=False),
-        )
-    )
 
 
 CONVOLUTIONS = [
@@ -224,11 +211,11 @@ COMPOSITIONS = [
         ),
         (1, 8, 10),
     ),
-    ("InvertedResidual<5, 13>", inverted_residual(5, 13), (5, 7, 6)),
-    ("InvertedResidual<16, 32>", inverted_residual(16, 32), (16, 1, 1)),
+    ("InvertedResidual<5, 13>", InvertedResidual(5, 13), (5, 7, 6)),
+    ("InvertedResidual<16, 32>", InvertedResidual(16, 32), (16, 1, 1)),
     (
         "Sequential<InvertedResidual<4, 8>, InvertedResidual<4, 8>, MaxPool2d<Kernel<2>>>",
-        nn.Sequential(inverted_residual(4, 8), inverted_residual(4, 8), nn.MaxPool2d(2)),
+        nn.Sequential(InvertedResidual(4, 8), InvertedResidual(4, 8), nn.MaxPool2d(2)),
         (4, 5, 5),
     ),
     (

