@@ -281,3 +281,12 @@ def test_the_environment_can_force_an_instruction_set(programs: Path):
     assert "MIEN_ISA: expected baseline, avx2 or avx512, found 'sse9'" in wrong.stderr
     baseline = subprocess.run(command, capture_output=True, text=True, env={"MIEN_ISA": "baseline"})
     assert json.loads(baseline.stdout)["faces"][0]["expression"] == "happy"
+
+
+def test_detect_gives_opencvs_rectangles(programs: Path):
+    photos, cascades = SHARED / "photos", Path("/usr/share/opencv4/haarcascades")
+    if not (photos / "opencv_rects.jsonl").exists() or not cascades.exists():
+        pytest.skip("OpenCV's rectangles or cascades are not on this machine")
+    checker = ROOT / "tools/check_photos.py"
+    done = run(Path(sys.executable), checker, photos, "--detect", programs / "detect")
+    assert done.returncode == 0, done.stdout + done.stderr
