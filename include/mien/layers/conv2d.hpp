@@ -73,9 +73,9 @@ template <class Window>
 struct Depthwise {
   static constexpr kernels::WindowGeometry geometry = Window::geometry;
   static constexpr std::size_t scratch_size = 0;
-  static constexpr bool applies =
-      geometry.groups > 1 &&
-      geometry.groups == geometry.in_channels&& geometry.groups == geometry.out_channels;
+  static constexpr bool applies = geometry.groups > 1 &&
+                                  (geometry.groups == geometry.in_channels) &&
+                                  (geometry.groups == geometry.out_channels);
 
   static AlignedBuffer pack(const kernels::KernelTable&, const std::vector<float>& weight) {
     AlignedBuffer packed(weight.size());
