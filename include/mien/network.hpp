@@ -45,18 +45,11 @@ class Network {
   /// Memory for one forward pass at a time: aligned, allocated once, reused.
   class Workspace {
    public:
-    Workspace() : memory_(aligned_input + aligned_output + Body::scratch_size) {}
+    Workspace() : scratch_(Body::scratch_size) {}
 
    private:
     friend class Network;
-    static constexpr std::size_t aligned_input = detail::aligned_size(Input::size);
-    static constexpr std::size_t aligned_output = detail::aligned_size(Output::size);
-
-    float* input() noexcept { return memory_.data(); }
-    float* output() noexcept { return memory_.data() + aligned_input; }
-    float* scratch() noexcept { return memory_.data() + aligned_input + aligned_output; }
-
-    detail::AlignedBuffer memory_;
+    detail::AlignedBuffer scratch_;
   };
 
   /// Takes the weights from a file. Throws Error if they are another network's, or if a tensor is
@@ -83,11 +76,9 @@ class Network {
   static Derived load(const std::string& path) { return Derived(WeightFile::load(path)); }
 
   /// One forward pass. `input` is [height][width][channels], `output` receives Output::size values
-  /// (for a classifier the logits). Allocates nothing, throws nothing.
+  /// (for a classifier the logits); they must not overlap. Allocates nothing, throws nothing.
   void forward(const float* input, float* output, Workspace& workspace) const noexcept {
-    std::copy_n(input, Input::size, workspace.input());
-    layers_->forward(workspace.input(), workspace.output(), workspace.scratch());
-    std::copy_n(workspace.output(), Output::size, output);
+    layers_->forward(input, output, workspace.scratch_.data());
   }
 
   /// The same, returning the output.

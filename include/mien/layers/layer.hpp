@@ -10,7 +10,8 @@
 //   explicit Compiled(TensorReader&)                 takes its tensors from the file; throws Error
 //   void forward(const float* input, float* output, float* scratch) const noexcept
 //
-// `input`, `output` and `scratch` are aligned to 64 bytes, do not overlap, and are channels last.
+// `input`, `output` and `scratch` do not overlap and are channels last; `scratch` is aligned to 64
+// bytes.
 #pragma once
 
 #include <cstddef>
