@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from mien_tools import header, weights
+from mien_tools.commands import exit_status
 from mien_tools.container import FormatError, write_atomically
 from mien_tools.header import HeaderError
 from mien_tools.layer_tree import BATCH_NORM_EPSILON, Layer, Sequential, Softmax
@@ -406,15 +407,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _make_parser()
     options = parser.parse_args(arguments)
     _check_usage(parser, options)
-    try:
-        _export_as_asked(options)
-    except (ExportError, TraceError, StateDictError, HeaderError, FormatError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    errors = (ExportError, TraceError, StateDictError, HeaderError, FormatError)
+    return exit_status(parser.prog, lambda: _export_as_asked(options), errors)
 
 
 def _make_parser() -> argparse.ArgumentParser:

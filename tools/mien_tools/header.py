@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien_tools import layer_tree, weights
+from mien_tools.commands import exit_status
 from mien_tools.container import FormatError
 from mien_tools.layer_tree import Layer, Pair, Residual, Sequential
 from mien_tools.shapes import Shape, shape_text
@@ -261,16 +262,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("header", type=Path, metavar="HEADER")
     parser.add_argument("file", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
-    try:
+
+    def check() -> None:
         text = options.header.read_text(encoding="utf-8")
         check_header(text, str(options.header), weights.read(options.file).architecture)
-    except (FormatError, HeaderError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_status(parser.prog, check, (FormatError, HeaderError))
 
 
 if __name__ == "__main__":

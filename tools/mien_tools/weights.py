@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mien_tools import container
+from mien_tools.commands import exit_status
 from mien_tools.container import FormatError
 from mien_tools.shapes import shape_text
 
@@ -403,18 +404,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("file", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
-    try:
-        print(describe(read(options.file), options.file.stat().st_size), flush=True)
-    except BrokenPipeError:
-        # The reader of our output, such as head, has seen enough; nothing is left to flush there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except FormatError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{parser.prog}: {options.file}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+
+    def show() -> None:
+        try:
+            print(describe(read(options.file), options.file.stat().st_size), flush=True)
+        except BrokenPipeError:
+            # The reader of our output, such as head, has seen enough; nothing is left to flush.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return exit_status(parser.prog, show, (FormatError,))
 
 
 if __name__ == "__main__":
