@@ -4,3 +4,4 @@
 #include <mien/expression.hpp>
 #include <mien/metrics.hpp>
 #include <mien/models/mini_fer.hpp>
+#include <mien/parallel.hpp>
