@@ -1,6 +1,8 @@
 """Checkpoints: {"network": name, "params": state_dict, ...}, as torch.save writes them."""
 
+import hashlib
 import io
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -64,3 +66,27 @@ def load_network(path: Path) -> tuple[NetworkInfo, nn.Module]:
     model = network.build()
     load_params(model, content["params"], path)
     return network, model.eval()
+
+
+def read_temperature(report: Path, checkpoint: Path) -> float:
+    """The temperature in a `report.json`; CheckpointError if it is not this checkpoint's."""
+    try:
+        content = json.loads(report.read_text(encoding="utf-8"))
+        digest = content["checkpoint"]["sha256"]
+        temperature = float(content["calibration"]["temperature"])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{report}: expected a report with a checkpoint's sha256 and a temperature, as "
+            "mien_tools.report writes it, found none"
+        ) from None
+    found = file_digest(checkpoint)
+    if digest != found:
+        raise CheckpointError(
+            f"{report}: checkpoint: expected that of {checkpoint}, sha256 {found}, found {digest}"
+        )
+    return temperature
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file: by it a report knows its checkpoint."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

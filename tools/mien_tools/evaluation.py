@@ -11,7 +11,7 @@ from mien_tools.data import Faces
 from mien_tools.metrics import Metrics, confusion_matrix
 from mien_tools.networks import NetworkInfo
 
-FACES_PER_BATCH = 512
+FACES_PER_BATCH = 32  # few enough that a CPU keeps a layer's values in its caches
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,10 @@ def normalise(inputs: Tensor, network: NetworkInfo) -> Tensor:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, faces: Faces, network: NetworkInfo, views: list[View]) -> np.ndarray:
-    """The class of each face [n], by the mean of the logits over the views.
+def mean_logits(
+    model: nn.Module, faces: Faces, network: NetworkInfo, views: list[View]
+) -> np.ndarray:
+    """The logits of each face [n, classes], averaged over the views.
 
     Runs where the model's weights are, and leaves the model in evaluation mode.
     """
@@ -68,10 +70,14 @@ def predict(model: nn.Module, faces: Faces, network: NetworkInfo, views: list[Vi
     for pixels in torch.from_numpy(faces.pixels).split(FACES_PER_BATCH):
         inputs = normalise(to_faces(pixels.to(device), network), network)
         logits = [model(view.of(inputs, network.input_size))[:, :classes] for view in views]
-        found.append(torch.stack(logits).mean(dim=0).argmax(dim=1))
+        found.append(torch.stack(logits).mean(dim=0))
     return torch.cat(found).cpu().numpy()
 
 
+def judge(logits: np.ndarray, labels: np.ndarray) -> Metrics:
+    """What the class of the largest logit gets right; logits [n, classes], labels [n]."""
+    return Metrics(confusion_matrix(labels, logits.argmax(axis=1), logits.shape[1]))
+
+
 def evaluate(model: nn.Module, faces: Faces, network: NetworkInfo, views: list[View]) -> Metrics:
-    prediction = predict(model, faces, network, views)
-    return Metrics(confusion_matrix(faces.labels, prediction, len(network.labels)))
+    return judge(mean_logits(model, faces, network, views), faces.labels)

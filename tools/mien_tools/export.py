@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from mien_tools import header, weights
+from mien_tools.checkpoints import CheckpointError, read_temperature
 from mien_tools.commands import exit_status
 from mien_tools.container import FormatError, write_atomically
 from mien_tools.header import HeaderError
@@ -407,7 +408,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _make_parser()
     options = parser.parse_args(arguments)
     _check_usage(parser, options)
-    errors = (ExportError, TraceError, StateDictError, HeaderError, FormatError)
+    errors = (ExportError, TraceError, StateDictError, HeaderError, FormatError, CheckpointError)
     return exit_status(parser.prog, lambda: _export_as_asked(options), errors)
 
 
@@ -436,12 +437,19 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.mien")
     parser.add_argument("--half", action="store_true", help="store the weights in fp16")
-    parser.add_argument(
+    temperature = parser.add_mutually_exclusive_group()
+    temperature.add_argument(
         "--temperature",
         type=float,
         default=1.0,
         metavar="T",
         help="probabilities are softmax(outputs / T) (default: 1)",
+    )
+    temperature.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.json",
+        help="take the temperature from this report of mien_tools.train or mien_tools.report",
     )
     parser.add_argument("--header", type=Path, metavar="FILE.hpp", help="write a C++ header, too")
     parser.add_argument("--namespace", default="", help="of the header's struct (default: global)")
@@ -471,6 +479,8 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error("--network needs its weights: --checkpoint FILE")
     if options.module and options.input is None:
         parser.error("--module needs --input CxHxW")
+    if options.report is not None and options.checkpoint is None:
+        parser.error("--report is on a checkpoint: --checkpoint FILE")
     if options.header is not None and options.header.resolve() == options.output.resolve():
         parser.error("--header and --output are the same file")
     if options.namespace and options.header is None:
@@ -491,6 +501,8 @@ def _split_labels(text: str) -> tuple[str, ...]:
 def _export_as_asked(options: argparse.Namespace) -> None:
     struct_name = _struct_name(options)
     header.check_struct_name(struct_name)
+    if options.report is not None:
+        options.temperature = read_temperature(options.report, options.checkpoint)
     network = _own_network(options) if options.network else _users_network(options, struct_name)
     target = None
     if options.header is not None:
@@ -555,6 +567,8 @@ def _report(exported: Exported, options: argparse.Namespace, struct_name: str) -
         f"{number_type}, {options.output.stat().st_size} bytes; rounding them changes outputs of "
         f"up to {exported.largest_output:.3g} by at most {exported.storage_error:.2g}"
     )
+    if file.preprocessing.temperature != 1:
+        print(f"temperature {file.preprocessing.temperature:.6g}")
     if options.header is not None:
         print(f"{options.header}: struct {struct_name}")
     if exported.unused:

@@ -4,14 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
 from mien_tools.augmentation import Augmentation
 from mien_tools.checkpoints import CheckpointError
 from mien_tools.config import Config
 from mien_tools.data import DataError
+from mien_tools.devices import set_up_torch
 from mien_tools.networks import NETWORKS
 from mien_tools.options import add_options, take_options
+from mien_tools.plots import plot_curves
 from mien_tools.report import write_report
 from mien_tools.trainer import Trainer, TrainingError
 
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         augmentation = Augmentation(**take_options(values, Augmentation))
         config = Config(**values, augmentation=augmentation)
-        _set_up_torch(config)
+        set_up_torch(config.device, config.threads)
     except ValueError as error:
         return _fail(str(error), USAGE_ERROR)
     try:
@@ -48,9 +48,13 @@ def train(config: Config, resume: bool) -> None:
     if resume:
         trainer.resume()
     trainer.run()
-    print(
-        write_report(output, config.device, trainer.training, trainer.validation, trainer.history)
-    )
+    plot_curves(trainer.history, output / "curves.png")
+    if trainer.validation is None:
+        print(f"no validation rows; the last epoch's weights are in {output / 'final.pt'}")
+        return
+    best = output / "best.pt"
+    report = write_report(output, best, trainer.training, trainer.validation, config.device)
+    print(report, end="")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,20 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     add_options(parser.add_argument_group("training"), Config)
     add_options(parser.add_argument_group("augmentation"), Augmentation)
     return parser
-
-
-def _set_up_torch(config: Config) -> None:
-    try:
-        device = torch.device(config.device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device: expected one that PyTorch has here: {reason}") from None
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
-        torch.set_float32_matmul_precision("high")
 
 
 def _fail(message: str, status: int) -> int:

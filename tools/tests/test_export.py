@@ -1,5 +1,7 @@
 """Exporting: weights of every origin, files and headers that fit, and refusals that say why."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -561,6 +563,14 @@ USAGE = {
         ["--module", "a:b", "--input", "1x4x4", "--output", "x/../a", "--header", "a"],
         "the same file",
     ),
+    "two temperatures": (
+        ["--network", "mini_fer", "--output", "a", "--report", "r.json", "--temperature", "2"],
+        "--temperature: not allowed with argument --report",
+    ),
+    "report alone": (
+        ["--module", "a:b", "--input", "1x4x4", "--output", "a", "--report", "r.json"],
+        "--report is on a checkpoint",
+    ),
     "namespace alone": (
         ["--module", "a:b", "--input", "1x4x4", "--output", "a", "--namespace", "b"],
         "--namespace is for --header",
@@ -588,6 +598,27 @@ def test_options_reach_the_file(folder: Path, capsys: pytest.CaptureFixture[str]
     header = (folder / "pets.hpp").read_text()
     assert "struct PetNet\n" in header and 'name = "pet_net";' in header
     assert "struct PetNet" in capsys.readouterr().out
+
+
+def test_the_temperature_can_come_from_the_checkpoints_report(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, report = folder / "tiny.pt", folder / "report.json"
+    torch.save(load_module(f"{folder}/tiny.py:NETWORK").state_dict(), checkpoint)
+    content = {
+        "checkpoint": {"sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest()},
+        "calibration": {"temperature": 0.875},
+    }
+    report.write_text(json.dumps(content))
+    assert run(folder, "--checkpoint", checkpoint, "--report", report) == 0
+    assert weights.read(folder / "tiny.mien").preprocessing.temperature == 0.875
+    assert "temperature 0.875" in capsys.readouterr().out
+
+    (folder / "tiny.mien").unlink()
+    torch.save(load_module(f"{folder}/tiny.py:make_network").state_dict(), checkpoint)
+    assert run(folder, "--checkpoint", checkpoint, "--report", report) == 1
+    assert_one_message(capsys, "report.json: checkpoint: expected that of .*tiny.pt, sha256")
+    assert not (folder / "tiny.mien").exists()
 
 
 def test_names_come_from_the_header_or_the_output(folder: Path) -> None:
