@@ -53,7 +53,7 @@ void time_layer(benchmark::State& state) {
   detail::AlignedBuffer scratch(Step::scratch_size);
   const double start = cpu_seconds();
   for (auto _ : state) {
-    layer.forward(inputs[0], output.data(), scratch.data());
+    layer.forward(1, inputs[0], output.data(), scratch.data());
     benchmark::ClobberMemory();
   }
   const double seconds = cpu_seconds() - start;
@@ -86,9 +86,13 @@ void add_inverted_residual(const std::string& name) {
 
 void add_mini_fer() {
   using Pool = MaxPool2d<Kernel<2>>;
+  add<Sequential<Conv2d<1, 64, Kernel<3>, Padding<1>>, BatchNorm2d<64>, ReLU, Pool>,
+      Shape<1, 40, 40>>("conv1+pool1");
   add<Sequential<Conv2d<1, 64, Kernel<3>, Padding<1>>, BatchNorm2d<64>, ReLU>, Shape<1, 40, 40>>(
       "conv1");
   add<Pool, Shape<64, 40, 40>>("pool1");
+  add<Sequential<Conv2d<64, 128, Kernel<5>, Padding<1>>, BatchNorm2d<128>, ReLU, Pool>,
+      Shape<64, 20, 20>>("conv2+pool2");
   add<Sequential<Conv2d<64, 128, Kernel<5>, Padding<1>>, BatchNorm2d<128>, ReLU>,
       Shape<64, 20, 20>>("conv2");
   add<Pool, Shape<128, 18, 18>>("pool2");

@@ -36,27 +36,38 @@ void check_layer(const std::string& description, TensorReader& reader) {
   const Compiled layer(reader);
   const detail::AlignedBuffer expected = take_image<Output>(reader, "output");
 
-  // Guard values around output and scratch show a layer that writes beyond its memory.
-  constexpr std::size_t guard = 16;
-  constexpr float guard_value = 12345.0f;
-  detail::AlignedBuffer output(detail::aligned_size(Output::size) + guard);
-  detail::AlignedBuffer scratch(Compiled::scratch_size + guard);
-  std::fill_n(output.data(), output.size(), guard_value);
-  std::fill_n(scratch.data(), scratch.size(), guard_value);
-  layer.forward(input.data(), output.data(), scratch.data());
-
   float largest = 1.0f;
   for (std::size_t i = 0; i < Output::size; ++i) largest = std::max(largest, std::abs(expected[i]));
   const float tolerance = 32.0f * std::numeric_limits<float>::epsilon() * largest;
-  for (std::size_t i = 0; i < Output::size; ++i) {
-    CAPTURE(i);
-    CAPTURE(expected[i]);
-    CAPTURE(output[i]);
-    REQUIRE(std::abs(output[i] - expected[i]) <= tolerance);
-  }
-  for (std::size_t i = Output::size; i < output.size(); ++i) REQUIRE(output[i] == guard_value);
-  for (std::size_t i = Compiled::scratch_size; i < scratch.size(); ++i) {
-    REQUIRE(scratch[i] == guard_value);
+  for (const int count : {1, 3}) {
+    CAPTURE(count);
+    // In a batch of three another input stands in the middle.
+    std::vector<float> inputs(static_cast<std::size_t>(count) * Input::size, 0.5f);
+    for (int i = 0; i < count; i += 2) {
+      std::copy_n(input.data(), Input::size, inputs.data() + detail::value_count<Input>(i));
+    }
+    // Guard values behind output and scratch show a layer that writes beyond its memory.
+    constexpr std::size_t guard = 16;
+    constexpr float guard_value = 12345.0f;
+    const std::size_t output_size = detail::value_count<Output>(count);
+    const std::size_t scratch_size = static_cast<std::size_t>(count) * Compiled::scratch_size;
+    std::vector<float> output(output_size + guard, guard_value);
+    detail::AlignedBuffer scratch(scratch_size + guard);
+    std::fill_n(scratch.data(), scratch.size(), guard_value);
+    layer.forward(count, inputs.data(), output.data(), scratch.data());
+
+    for (int i = 0; i < count; i += 2) {
+      const float* const found = output.data() + detail::value_count<Output>(i);
+      for (std::size_t o = 0; o < Output::size; ++o) {
+        CAPTURE(i);
+        CAPTURE(o);
+        CAPTURE(expected[o]);
+        CAPTURE(found[o]);
+        REQUIRE(std::abs(found[o] - expected[o]) <= tolerance);
+      }
+    }
+    for (std::size_t i = output_size; i < output.size(); ++i) REQUIRE(output[i] == guard_value);
+    for (std::size_t i = scratch_size; i < scratch.size(); ++i) REQUIRE(scratch[i] == guard_value);
   }
 }
 
@@ -88,7 +99,7 @@ TEST_CASE("a rectifier hands on what is not a number") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float input[] = {nan, -1.0f, 7.0f};
   float output[3];
-  layer.forward(input, output, nullptr);
+  layer.forward(1, input, output, nullptr);
   CHECK(std::isnan(output[0]));
   CHECK(output[1] == 0.0f);
   CHECK(output[2] == 6.0f);

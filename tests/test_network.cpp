@@ -1,6 +1,8 @@
 // Networks as wholes: MiniFER against PyTorch, and the promises of forward().
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <random>
 #include <thread>
@@ -77,6 +79,52 @@ TEST_CASE("forward gives the same in many threads at once, and whatever the work
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(differences == 0);
+}
+
+TEST_CASE("a batch gives what each input gives alone") {
+  const MiniFer network = MiniFer::load(mini_fer_path);
+  constexpr std::size_t inputs = 11;
+  std::vector<float> input;
+  std::vector<float> expected;
+  MiniFer::Workspace alone;
+  for (unsigned i = 0; i < inputs; ++i) {
+    const std::vector<float> one = random_input(i);
+    input.insert(input.end(), one.begin(), one.end());
+    const auto output = network.forward(one.data(), alone);
+    expected.insert(expected.end(), output.begin(), output.end());
+  }
+  for (const int count : {0, 1, 4, 11}) {
+    for (const int batch : {1, 3, 4, 16}) {
+      for (const int threads : {1, 2, 3, 16}) {
+        CAPTURE(count);
+        CAPTURE(batch);
+        CAPTURE(threads);
+        MiniFer::Workspace workspace(batch, threads);
+        CHECK(workspace.batch() == batch);
+        CHECK(workspace.threads() == threads);
+        std::vector<float> wanted = expected;
+        constexpr float untouched = 54321.0f;
+        std::fill(wanted.begin() + count * 7, wanted.end(), untouched);
+        std::vector<float> output(7 * inputs, untouched);
+        const std::size_t before = allocation_count();
+        network.forward(count, input.data(), output.data(), workspace);
+        CHECK(allocation_count() == before);
+        CHECK(output == wanted);
+
+        std::fill(output.begin(), output.end(), untouched);
+        ThreadPool pool(threads);
+        network.forward(count, input.data(), output.data(), workspace, std::ref(pool));
+        CHECK(output == wanted);
+      }
+    }
+  }
+}
+
+TEST_CASE("a workspace needs room") {
+  CHECK_THROWS_WITH_AS(MiniFer::Workspace(0), "workspace: batch: expected 1 or more, found 0",
+                       Error);
+  CHECK_THROWS_WITH_AS(MiniFer::Workspace(1, -1),
+                       "workspace: threads: expected 1 or more, found -1", Error);
 }
 
 TEST_CASE("a copy outlives the network it was made from") {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include <mien/layers/layers.hpp>
+#include <mien/parallel.hpp>
 #include <mien/tensor.hpp>
 #include <mien/weights.hpp>
 
@@ -42,14 +44,33 @@ class Network {
   /// Multiply-adds of convolutions, dense layers and unfused batch normalisations for one input.
   static constexpr std::size_t multiply_adds = Body::multiply_adds;
 
-  /// Memory for one forward pass at a time: aligned, allocated once, reused.
+  /// Memory for forward passes: aligned, allocated once, reused. One pass uses it at a time.
   class Workspace {
    public:
-    Workspace() : scratch_(Body::scratch_size) {}
+    /// With room for `threads` threads to work at once, each on `batch` inputs. Throws Error for
+    /// numbers below 1.
+    explicit Workspace(int batch = 1, int threads = 1) : batch_(batch) {
+      require("batch", batch);
+      require("threads", threads);
+      for (int i = 0; i < threads; ++i) {
+        scratch_.emplace_back(static_cast<std::size_t>(batch) * Body::scratch_size);
+      }
+    }
+
+    int batch() const noexcept { return batch_; }
+    int threads() const noexcept { return static_cast<int>(scratch_.size()); }
 
    private:
     friend class Network;
-    detail::AlignedBuffer scratch_;
+
+    static void require(const char* what, int number) {
+      if (number >= 1) return;
+      throw Error(std::string("workspace: ") + what + ": expected 1 or more, found " +
+                  std::to_string(number));
+    }
+
+    int batch_;
+    std::vector<detail::AlignedBuffer> scratch_;  // one for each thread
   };
 
   /// Takes the weights from a file. Throws Error if they are another network's, or if a tensor is
@@ -78,7 +99,7 @@ class Network {
   /// One forward pass. `input` is [height][width][channels], `output` receives Output::size values
   /// (for a classifier the logits); they must not overlap. Allocates nothing, throws nothing.
   void forward(const float* input, float* output, Workspace& workspace) const noexcept {
-    layers_->forward(input, output, workspace.scratch_.data());
+    forward(1, input, output, workspace);
   }
 
   /// The same, returning the output.
@@ -86,6 +107,33 @@ class Network {
     std::array<float, Output::size> output;
     forward(input, output.data(), workspace);
     return output;
+  }
+
+  /// Forward passes for `count` inputs, one after the other in memory as their outputs will be. A
+  /// layer's weights are read once for as many inputs as the workspace's batch() holds. Each output
+  /// is what it would be alone.
+  void forward(int count, const float* inputs, float* outputs,
+               Workspace& workspace) const noexcept {
+    for (int first = 0; first < count; first += workspace.batch_) {
+      forward_batch(std::min(workspace.batch_, count - first), first, inputs, outputs,
+                    workspace.scratch_.front());
+    }
+  }
+
+  /// The same on as many threads as the workspace is for and the executor provides. Throws what the
+  /// executor throws.
+  void forward(int count, const float* inputs, float* outputs, Workspace& workspace,
+               const Executor& executor) const {
+    const int threads = workspace.threads();
+    const int share = (count + threads - 1) / threads;
+    const int batch = std::min(workspace.batch_, share);
+    std::atomic<int> next{0};
+    executor(std::min(threads, count), [&](int thread) {
+      detail::AlignedBuffer& scratch = workspace.scratch_[static_cast<std::size_t>(thread)];
+      for (int first = next.fetch_add(batch); first < count; first = next.fetch_add(batch)) {
+        forward_batch(std::min(batch, count - first), first, inputs, outputs, scratch);
+      }
+    });
   }
 
   /// Replays the file's verification vectors: the proof that this machine computes what the
@@ -123,6 +171,12 @@ class Network {
   const std::vector<std::string>& labels() const noexcept { return labels_; }
 
  private:
+  void forward_batch(int count, int first, const float* inputs, float* outputs,
+                     detail::AlignedBuffer& scratch) const noexcept {
+    const auto at = static_cast<std::size_t>(first);
+    layers_->forward(count, inputs + at * Input::size, outputs + at * Output::size, scratch.data());
+  }
+
   void require(const char* what, int expected, int found) const {
     if (expected != found) {
       throw Error(file_name_ + ": " + what + ": the network expects " + std::to_string(expected) +

@@ -34,6 +34,12 @@ constexpr std::size_t aligned_size(std::size_t count) {
   return (count + floats - 1) / floats * floats;
 }
 
+/// The values of `count` tensors.
+template <class Shape>
+constexpr std::size_t value_count(int count) {
+  return static_cast<std::size_t>(count) * Shape::size;
+}
+
 /// Heap memory for `size` floats, zeroed and aligned to 64 bytes; moves, does not copy.
 class AlignedBuffer {
  public:

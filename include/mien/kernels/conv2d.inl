@@ -22,12 +22,16 @@ struct TapRuns {
   std::ptrdiff_t next_row;
   std::ptrdiff_t next_run;
   std::ptrdiff_t next_pixel;
+  std::ptrdiff_t next_output_row;
 };
 
-template <int Pixels>
+/// A tile is a row of pixels or, where they are pooled, two rows of which every 2x2 becomes one.
+template <int Pixels, Pooling Pooled>
 inline void conv2d_tile(const TapRuns& taps, const float* input, const float* weights,
                         const float* bias, Clamp clamp, float* output, std::ptrdiff_t out_pixel,
                         int channels) noexcept {
+  constexpr bool pools = Pooled == Pooling::max_2x2;
+  constexpr int columns = pools ? Pixels / 2 : Pixels;
   Vector sum[Pixels][2];
   const Vector bias0 = load(bias);
   const Vector bias1 = load(bias + lanes);
@@ -44,7 +48,8 @@ inline void conv2d_tile(const TapRuns& taps, const float* input, const float* we
         const Vector weight1 = load(weights + lanes);
         MIEN_UNROLL
         for (int p = 0; p < Pixels; ++p) {
-          const Vector value = broadcast(from[p * taps.next_pixel + i]);
+          const Vector value = broadcast(
+              from[p / columns * taps.next_output_row + p % columns * taps.next_pixel + i]);
           sum[p][0] = multiply_add(value, weight0, sum[p][0]);
           sum[p][1] = multiply_add(value, weight1, sum[p][1]);
         }
@@ -53,11 +58,20 @@ inline void conv2d_tile(const TapRuns& taps, const float* input, const float* we
   }
   const Vector low = broadcast(clamp.low);
   const Vector high = broadcast(clamp.high);
+  constexpr int outputs = pools ? columns / 2 : columns;
   MIEN_UNROLL
-  for (int p = 0; p < Pixels; ++p) {
+  for (int p = 0; p < outputs; ++p) {
     float* to = output + p * out_pixel;
-    const Vector first = minimum(maximum(sum[p][0], low), high);
-    const Vector second = minimum(maximum(sum[p][1], low), high);
+    Vector first = sum[p][0];
+    Vector second = sum[p][1];
+    if constexpr (pools) {
+      const Vector* const upper = sum[2 * p];
+      const Vector* const lower = sum[columns + 2 * p];
+      first = maximum(maximum(upper[0], upper[2]), maximum(lower[0], lower[2]));
+      second = maximum(maximum(upper[1], upper[3]), maximum(lower[1], lower[3]));
+    }
+    first = minimum(maximum(first, low), high);
+    second = minimum(maximum(second, low), high);
     if (channels == conv2d_block) {
       store(to, first);
       store(to + lanes, second);
@@ -77,10 +91,10 @@ inline void conv2d_row(const TapRuns& taps, const float* input, const float* wei
   for (int tiles = (width + conv2d_pixels - 1) / conv2d_pixels; tiles > 0; --tiles) {
     const int pixels = (width + tiles - 1) / tiles;
     switch (pixels) {
-#define MIEN_CONV2D_TILE(count)                                          \
-  case count:                                                            \
-    conv2d_tile<(count < conv2d_pixels ? count : conv2d_pixels)>(        \
-        taps, input, weights, bias, clamp, output, out_pixel, channels); \
+#define MIEN_CONV2D_TILE(count)                                                  \
+  case count:                                                                    \
+    conv2d_tile<(count < conv2d_pixels ? count : conv2d_pixels), Pooling::none>( \
+        taps, input, weights, bias, clamp, output, out_pixel, channels);         \
     break;
       MIEN_CONV2D_TILE(1)
       MIEN_CONV2D_TILE(2)
@@ -102,9 +116,28 @@ inline void conv2d_row(const TapRuns& taps, const float* input, const float* wei
   }
 }
 
+/// One row of pooled pixels, `width` of them.
+inline void conv2d_pooled_row(const TapRuns& taps, const float* input, const float* weights,
+                              const float* bias, Clamp clamp, float* output,
+                              std::ptrdiff_t out_pixel, int channels, int width) noexcept {
+  constexpr int widest = conv2d_pixels / 4;
+  for (; width >= widest; width -= widest) {
+    conv2d_tile<4 * widest, Pooling::max_2x2>(taps, input, weights, bias, clamp, output, out_pixel,
+                                              channels);
+    input += 2 * widest * taps.next_pixel;
+    output += widest * out_pixel;
+  }
+  for (; width > 0; --width) {
+    conv2d_tile<4, Pooling::max_2x2>(taps, input, weights, bias, clamp, output, out_pixel,
+                                     channels);
+    input += 2 * taps.next_pixel;
+    output += out_pixel;
+  }
+}
+
 /// `image` has its padding around it; bias is padded as the packed weights' channels are.
 inline void conv2d(const WindowGeometry& g, const float* image, const float* packed,
-                   const float* bias, Clamp clamp, float* output) noexcept {
+                   const float* bias, Clamp clamp, Pooling pooling, float* output) noexcept {
   const int group_in = g.in_channels / g.groups;
   const int group_out = g.out_channels / g.groups;
   const std::ptrdiff_t image_row = std::ptrdiff_t{g.in_width + 2 * g.padding_x} * g.in_channels;
@@ -112,6 +145,7 @@ inline void conv2d(const WindowGeometry& g, const float* image, const float* pac
   taps.rows = g.kernel_height;
   taps.next_row = image_row;
   taps.next_pixel = std::ptrdiff_t{g.stride_x} * g.in_channels;
+  taps.next_output_row = g.stride_y * image_row;
   if (g.groups == 1) {
     // The taps of a window's row touch each other in memory.
     taps.runs_per_row = 1;
@@ -122,10 +156,13 @@ inline void conv2d(const WindowGeometry& g, const float* image, const float* pac
     taps.next_run = g.in_channels;
   }
   // A 1x1 convolution sees the image as one long row, which fills the tiles better.
-  const bool flat = g.kernel_height == 1 && g.kernel_width == 1 && g.stride_y == 1 &&
+  const bool pools = pooling == Pooling::max_2x2;
+  const bool flat = !pools && g.kernel_height == 1 && g.kernel_width == 1 && g.stride_y == 1 &&
                     g.stride_x == 1 && g.padding_y == 0 && g.padding_x == 0;
-  const int rows = flat ? 1 : g.out_height;
-  const int width = flat ? g.out_height * g.out_width : g.out_width;
+  const int step = pools ? 2 : 1;
+  const int rows = flat ? 1 : g.out_height / step;
+  const int width = flat ? g.out_height * g.out_width : g.out_width / step;
+  const auto row = pools ? &conv2d_pooled_row : &conv2d_row;
 
   const std::ptrdiff_t block_size =
       std::ptrdiff_t{g.kernel_height} * g.kernel_width * group_in * conv2d_block;
@@ -133,8 +170,7 @@ inline void conv2d(const WindowGeometry& g, const float* image, const float* pac
     for (int channel = 0; channel < group_out; channel += conv2d_block) {
       const int channels = group_out - channel < conv2d_block ? group_out - channel : conv2d_block;
       for (int y = 0; y < rows; ++y) {
-        conv2d_row(
-            taps, image + y * g.stride_y * image_row + group * group_in, packed, bias, clamp,
+        row(taps, image + y * step * taps.next_output_row + group * group_in, packed, bias, clamp,
             output + std::ptrdiff_t{y} * width * g.out_channels + group * group_out + channel,
             g.out_channels, channels, width);
       }

@@ -32,6 +32,10 @@ struct Clamp {
 inline constexpr Clamp no_clamp = {-std::numeric_limits<float>::infinity(),
                                    std::numeric_limits<float>::infinity()};
 
+/// What a convolution does to its outputs before it stores them: max_2x2 keeps the largest of every
+/// two by two, leaving out a last row or column that has no partner.
+enum class Pooling { none, max_2x2 };
+
 /// The taps of one output's window that lie inside the image: [first, last) in each direction.
 struct Window {
   int first_y;

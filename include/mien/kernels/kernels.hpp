@@ -48,14 +48,14 @@ struct KernelTable {
   /// Output channels in a block of conv2d's packed weights.
   int conv2d_block;
   void (*conv2d)(const WindowGeometry&, const float* padded_input, const float* packed,
-                 const float* bias, Clamp, float* output) noexcept;
+                 const float* bias, Clamp, Pooling, float* output) noexcept;
   void (*depthwise_conv2d)(const WindowGeometry&, const float* input, const float* packed,
                            const float* bias, Clamp, float* output) noexcept;
   void (*max_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
-  void (*winograd_3x3)(const WindowGeometry&, const float* padded_input, const float* packed,
-                       const float* bias, Clamp, float* scratch, float* output) noexcept;
-  void (*winograd_5x5)(const WindowGeometry&, const float* padded_input, const float* packed,
-                       const float* bias, Clamp, float* scratch, float* output) noexcept;
+  void (*winograd_3x3)(const WindowGeometry&, int images, const float* input, const float* packed,
+                       const float* bias, Clamp, Pooling, float* scratch, float* output) noexcept;
+  void (*winograd_5x5)(const WindowGeometry&, int images, const float* input, const float* packed,
+                       const float* bias, Clamp, Pooling, float* scratch, float* output) noexcept;
 };
 
 namespace baseline {

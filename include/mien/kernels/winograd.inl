@@ -1,8 +1,8 @@
 // Fast minimal filtering, compiled once for each instruction set (see kernels.hpp).
 //
-// All input tiles are transformed; at each of the scheme's points a matrix product runs over the
-// input channels, with the tiles as rows, through the register tiles of conv2d.inl; and a block of
-// output channels is transformed back as soon as its products are there, while they are in cache.
+// Input tiles are transformed; at each of the scheme's points a matrix product runs over the input
+// channels, with the tiles as rows, through the register tiles of conv2d.inl; and a block of output
+// channels is transformed back as soon as its products are there, while they are in cache.
 
 /// `Axis::size` values to as many, ToStride apart: B^T of Lavin and Gray.
 template <class Axis, int ToStride>
@@ -61,19 +61,39 @@ MIEN_ALWAYS_INLINE void winograd_transform_output(const Vector* from, Vector* to
   }
 }
 
-/// Transforms one tile of `lanes` input channels; `from` is its upper left corner, and the points
-/// go to `to`, next_point apart.
+/// Where a tile lies: its image's first value and the corner of its outputs there.
+struct WinogradPlace {
+  int image;
+  int y;
+  int x;
+};
+
 template <class Scheme>
-inline void winograd_input_tile(const float* from, std::ptrdiff_t next_row,
-                                std::ptrdiff_t next_pixel, float* to,
-                                std::ptrdiff_t next_point) noexcept {
+inline WinogradPlace winograd_place(const WinogradTiling<Scheme>& tiling, int tile) noexcept {
+  const int in_image = tile % tiling.tiles();
+  return {tile / tiling.tiles(), in_image / tiling.columns * Scheme::Vertical::tile,
+          in_image % tiling.columns * Scheme::Horizontal::tile};
+}
+
+/// Transforms one tile of `lanes` input channels; its points go to `to`, next_point apart. `input`
+/// is the first value of the image's channels; top and left are the tile's corner, which may lie
+/// outside, as may other parts of the tile unless Whole.
+template <class Scheme, bool Whole>
+inline void winograd_input_tile(const WindowGeometry& g, const float* input, int top, int left,
+                                float* to, std::ptrdiff_t next_point) noexcept {
   constexpr int height = Scheme::Vertical::size;
   constexpr int width = Scheme::Horizontal::size;
+  const std::ptrdiff_t next_row = std::ptrdiff_t{g.in_width} * g.in_channels;
   Vector grid[height][width];
   for (int x = 0; x < width; ++x) {
+    const bool inside_x = Whole || (left + x >= 0 && left + x < g.in_width);
+    const float* from = input + top * next_row + std::ptrdiff_t{left + x} * g.in_channels;
     Vector column[height];
     MIEN_UNROLL
-    for (int y = 0; y < height; ++y) column[y] = load(from + y * next_row + x * next_pixel);
+    for (int y = 0; y < height; ++y) {
+      const bool inside = Whole || (inside_x && top + y >= 0 && top + y < g.in_height);
+      column[y] = inside ? load(from + y * next_row) : broadcast(0.0f);
+    }
     winograd_transform_input<typename Scheme::Vertical, width>(column, &grid[0][x]);
   }
   for (int y = 0; y < height; ++y) {
@@ -85,13 +105,14 @@ inline void winograd_input_tile(const float* from, std::ptrdiff_t next_row,
 }
 
 /// Transforms one tile's products back, `lanes` output channels of them, and writes those of its
-/// rows x columns outputs that exist.
-template <class Scheme>
+/// rows x columns outputs that exist, or the largest of every 2x2 of them.
+template <class Scheme, bool Pooled>
 inline void winograd_output_tile(const float* from, std::ptrdiff_t next_point, const float* bias,
                                  Clamp clamp, float* to, std::ptrdiff_t next_row,
                                  std::ptrdiff_t next_pixel, int rows, int columns) noexcept {
   constexpr int height = Scheme::Vertical::size;
   constexpr int width = Scheme::Horizontal::size;
+  constexpr int step = Pooled ? 2 : 1;
   Vector grid[Scheme::Vertical::tile][width];
   for (int x = 0; x < width; ++x) {
     Vector column[height];
@@ -103,46 +124,53 @@ inline void winograd_output_tile(const float* from, std::ptrdiff_t next_point, c
   const Vector one = broadcast(1.0f);
   const Vector low = broadcast(clamp.low);
   const Vector high = broadcast(clamp.high);
-  for (int y = 0; y < rows; ++y) {
-    Vector row[Scheme::Horizontal::tile];
-    winograd_transform_output<typename Scheme::Horizontal, 1>(grid[y], row);
-    for (int x = 0; x < columns; ++x) {
-      const Vector sum = multiply_add(one, row[x], shift);
-      store(to + y * next_row + x * next_pixel, minimum(maximum(sum, low), high));
+  for (int y = 0; y + step <= rows; y += step, to += next_row) {
+    Vector row[step][Scheme::Horizontal::tile];
+    MIEN_UNROLL
+    for (int i = 0; i < step; ++i) {
+      winograd_transform_output<typename Scheme::Horizontal, 1>(grid[y + i], row[i]);
+    }
+    for (int x = 0; x + step <= columns; x += step) {
+      Vector sum = row[0][x];
+      if constexpr (Pooled) {
+        sum = maximum(maximum(sum, row[0][x + 1]), maximum(row[1][x], row[1][x + 1]));
+      }
+      sum = multiply_add(one, sum, shift);
+      store(to + x / step * next_pixel, minimum(maximum(sum, low), high));
     }
   }
 }
 
-/// `image` is padded to WinogradTiling's size; input and output channels come in whole vectors, and
-/// stride and groups are 1. `scratch` holds winograd_scratch_size floats.
-template <class Scheme>
-inline void winograd_conv2d(const WindowGeometry& g, const float* image, const float* packed,
-                            const float* bias, Clamp clamp, float* scratch,
-                            float* output) noexcept {
+template <class Scheme, bool Pooled>
+inline void winograd_tiles(const WindowGeometry& g, int first_tile, int tile_count,
+                           const float* input, const float* packed, const float* bias, Clamp clamp,
+                           float* scratch, float* output) noexcept {
   constexpr int points = Scheme::points;
-  constexpr int tile_height = Scheme::Vertical::tile;
-  constexpr int tile_width = Scheme::Horizontal::tile;
   constexpr float no_bias[conv2d_block] = {};
   const WinogradTiling<Scheme> tiling(g);
-  const std::ptrdiff_t image_row = std::ptrdiff_t{tiling.padded_width()} * g.in_channels;
-  const std::ptrdiff_t output_row = std::ptrdiff_t{g.out_width} * g.out_channels;
-  const std::ptrdiff_t tile_count = tiling.tiles();
-  float* const transformed = scratch;  // [point][tile][input channel]
-  float* const products = scratch + points * tile_count * g.in_channels;  // [point][tile][block]
+  const std::ptrdiff_t next_transformed = std::ptrdiff_t{tile_count} * g.in_channels;
+  const std::ptrdiff_t next_product = std::ptrdiff_t{tile_count} * conv2d_block;
+  float* const transformed = scratch;                           // [point][tile][input channel]
+  float* const products = scratch + points * next_transformed;  // [point][tile][block]
 
-  std::ptrdiff_t tile = 0;
-  for (int y = 0; y < tiling.rows; ++y) {
-    for (int x = 0; x < tiling.columns; ++x, ++tile) {
-      const float* from =
-          image + y * tile_height * image_row + std::ptrdiff_t{x} * tile_width * g.in_channels;
-      for (int c = 0; c < g.in_channels; c += lanes) {
-        winograd_input_tile<Scheme>(from + c, image_row, g.in_channels,
-                                    transformed + tile * g.in_channels + c,
-                                    tile_count * g.in_channels);
-      }
+  const std::ptrdiff_t image_size = std::ptrdiff_t{g.in_height} * g.in_width * g.in_channels;
+  for (int i = 0; i < tile_count; ++i) {
+    const WinogradPlace place = winograd_place(tiling, first_tile + i);
+    const int top = place.y - g.padding_y;
+    const int left = place.x - g.padding_x;
+    const bool whole = top >= 0 && left >= 0 && top + Scheme::Vertical::size <= g.in_height &&
+                       left + Scheme::Horizontal::size <= g.in_width;
+    const auto transform =
+        whole ? &winograd_input_tile<Scheme, true> : &winograd_input_tile<Scheme, false>;
+    for (int c = 0; c < g.in_channels; c += lanes) {
+      transform(g, input + place.image * image_size + c, top, left,
+                transformed + std::ptrdiff_t{i} * g.in_channels + c, next_transformed);
     }
   }
 
+  constexpr int step = Pooled ? 2 : 1;
+  const std::ptrdiff_t next_row = std::ptrdiff_t{g.out_width / step} * g.out_channels;
+  const std::ptrdiff_t output_size = g.out_height / step * next_row;
   TapRuns channels{};
   channels.rows = 1;
   channels.runs_per_row = 1;
@@ -150,23 +178,40 @@ inline void winograd_conv2d(const WindowGeometry& g, const float* image, const f
   channels.next_pixel = g.in_channels;
   for (int block = 0; block < g.out_channels; block += conv2d_block) {
     for (int point = 0; point < points; ++point) {
-      conv2d_row(channels, transformed + point * tile_count * g.in_channels, packed, no_bias,
-                 no_clamp, products + point * tile_count * conv2d_block, conv2d_block, conv2d_block,
-                 static_cast<int>(tile_count));
+      conv2d_row(channels, transformed + point * next_transformed, packed, no_bias, no_clamp,
+                 products + point * next_product, conv2d_block, conv2d_block, tile_count);
       packed += std::ptrdiff_t{g.in_channels} * conv2d_block;
     }
-    for (int c = block; c < g.out_channels && c < block + conv2d_block; c += lanes) {
-      tile = 0;
-      for (int y = 0; y < g.out_height; y += tile_height) {
-        for (int x = 0; x < g.out_width; x += tile_width, ++tile) {
-          const int rows = g.out_height - y < tile_height ? g.out_height - y : tile_height;
-          const int columns = g.out_width - x < tile_width ? g.out_width - x : tile_width;
-          winograd_output_tile<Scheme>(
-              products + tile * conv2d_block + (c - block), tile_count * conv2d_block, bias + c,
-              clamp, output + y * output_row + std::ptrdiff_t{x} * g.out_channels + c, output_row,
-              g.out_channels, rows, columns);
-        }
+    for (int i = 0; i < tile_count; ++i) {
+      const WinogradPlace place = winograd_place(tiling, first_tile + i);
+      const int rows_left = g.out_height - place.y;
+      const int columns_left = g.out_width - place.x;
+      float* const to = output + place.image * output_size + place.y / step * next_row +
+                        std::ptrdiff_t{place.x / step} * g.out_channels;
+      for (int c = block; c < g.out_channels && c < block + conv2d_block; c += lanes) {
+        winograd_output_tile<Scheme, Pooled>(
+            products + std::ptrdiff_t{i} * conv2d_block + (c - block), next_product, bias + c,
+            clamp, to + c, next_row, g.out_channels,
+            rows_left < Scheme::Vertical::tile ? rows_left : Scheme::Vertical::tile,
+            columns_left < Scheme::Horizontal::tile ? columns_left : Scheme::Horizontal::tile);
       }
     }
+  }
+}
+
+/// Images are without padding; input and output channels come in whole vectors, and stride and
+/// groups are 1. `scratch` holds winograd_scratch_size floats for each image.
+template <class Scheme>
+inline void winograd_conv2d(const WindowGeometry& g, int images, const float* input,
+                            const float* packed, const float* bias, Clamp clamp, Pooling pooling,
+                            float* scratch, float* output) noexcept {
+  const int tiles = images * WinogradTiling<Scheme>(g).tiles();
+  int chunks = (tiles + winograd_tiles_at_once - 1) / winograd_tiles_at_once;
+  for (int first = 0; chunks > 0; --chunks) {
+    const int count = (tiles - first + chunks - 1) / chunks;
+    const auto run = pooling == Pooling::max_2x2 ? &winograd_tiles<Scheme, true>
+                                                 : &winograd_tiles<Scheme, false>;
+    run(g, first, count, input, packed, bias, clamp, scratch, output);
+    first += count;
   }
 }

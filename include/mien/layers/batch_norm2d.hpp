@@ -60,8 +60,8 @@ class Compiled<BatchNorm2d<Channels>, Input> : public detail::WithoutParameters 
     shift_.assign(folded.shift.begin(), folded.shift.end());
   }
 
-  void forward(const float* input, float* output, float*) const noexcept {
-    for (std::size_t i = 0; i < Input::size; ++i) {
+  void forward(int count, const float* input, float* output, float*) const noexcept {
+    for (std::size_t i = 0; i < detail::value_count<Input>(count); ++i) {
       output[i] = input[i] * scale_[i % Channels] + shift_[i % Channels];
     }
   }

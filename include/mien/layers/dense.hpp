@@ -36,9 +36,10 @@ class Compiled<detail::FusedDense<Layer, Activation>, Input> {
   static_assert(Input::height == 1 && Input::width == 1,
                 "Dense takes a flat vector: put Flatten before it");
 
-  /// A dense layer is a 1x1 convolution on an image of one pixel.
-  static constexpr kernels::WindowGeometry geometry = {
-      Layer::in_features, 1, 1, Layer::out_features, 1, 1, 1, 1, 1, 1, 0, 0, 1};
+  /// A dense layer is a 1x1 convolution on an image of one column, with a pixel for each input.
+  static constexpr kernels::WindowGeometry geometry(int count) {
+    return {Layer::in_features, count, 1, Layer::out_features, count, 1, 1, 1, 1, 1, 0, 0, 1};
+  }
 
  public:
   using Output = Shape<Layer::out_features, 1, 1>;
@@ -53,8 +54,8 @@ class Compiled<detail::FusedDense<Layer, Activation>, Input> {
     constexpr auto outputs = static_cast<std::uint32_t>(Layer::out_features);
     const std::vector<float> weight = tensors.take("Dense", "weight", {outputs, inputs});
     const int block = kernels_->conv2d_block;
-    weights_ = detail::AlignedBuffer(kernels::packed_conv2d_size(geometry, block));
-    kernels::pack_conv2d(geometry, block, weight.data(), weights_.data());
+    weights_ = detail::AlignedBuffer(kernels::packed_conv2d_size(geometry(1), block));
+    kernels::pack_conv2d(geometry(1), block, weight.data(), weights_.data());
     bias_ = detail::AlignedBuffer(weights_.size() / inputs);
     if constexpr (Layer::has_bias) {
       const std::vector<float> bias = tensors.take("Dense", "bias", {outputs});
@@ -62,8 +63,9 @@ class Compiled<detail::FusedDense<Layer, Activation>, Input> {
     }
   }
 
-  void forward(const float* input, float* output, float*) const noexcept {
-    kernels_->conv2d(geometry, input, weights_.data(), bias_.data(), Activation::clamp, output);
+  void forward(int count, const float* input, float* output, float*) const noexcept {
+    kernels_->conv2d(geometry(count), input, weights_.data(), bias_.data(), Activation::clamp,
+                     kernels::Pooling::none, output);
   }
 
  private:

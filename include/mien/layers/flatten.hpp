@@ -15,9 +15,11 @@ class Compiled<Flatten, Input> : public detail::WithoutParameters {
 
   explicit Compiled(TensorReader&) {}
 
-  void forward(const float* input, float* output, float*) const noexcept {
-    detail::to_channels_first(input, output, Input::channels,
-                              static_cast<std::size_t>(Input::height * Input::width));
+  void forward(int count, const float* input, float* output, float*) const noexcept {
+    for (int i = 0; i < count; ++i, input += Input::size, output += Input::size) {
+      detail::to_channels_first(input, output, Input::channels,
+                                static_cast<std::size_t>(Input::height * Input::width));
+    }
   }
 };
 

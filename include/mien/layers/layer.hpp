@@ -6,12 +6,13 @@
 //   using Output = Shape<...>                        its output's shape
 //   static constexpr std::size_t parameter_count     as PyTorch counts: without running statistics
 //   static constexpr std::size_t multiply_adds       for one input
-//   static constexpr std::size_t scratch_size        floats of scratch memory it needs, aligned
-//   explicit Compiled(TensorReader&)                 takes its tensors from the file; throws Error
-//   void forward(const float* input, float* output, float* scratch) const noexcept
+//   static constexpr std::size_t scratch_size        floats of scratch memory for one input,
+//   aligned explicit Compiled(TensorReader&)                 takes its tensors from the file;
+//   throws Error void forward(int count, const float* inputs, float* outputs, float* scratch) const
+//   noexcept
 //
-// `input`, `output` and `scratch` do not overlap and are channels last; `scratch` is aligned to 64
-// bytes.
+// A batch is `count` tensors one after the other, each channels last; `scratch` has room for
+// count * scratch_size floats and is aligned to 64 bytes. The three do not overlap.
 #pragma once
 
 #include <cstddef>

@@ -27,20 +27,28 @@ struct MaxPool2d {
                 "MaxPool2d's padding is at most half its kernel");
 };
 
+namespace detail {
+
+template <class Layer, class Input>
+using PoolingOn = WindowOn<Input, Input::channels, typename Layer::kernel, typename Layer::stride,
+                           typename Layer::padding, 1>;
+
+}  // namespace detail
+
 template <class... Options, class Input>
 class Compiled<MaxPool2d<Options...>, Input> : public detail::WithoutParameters {
-  using Layer = MaxPool2d<Options...>;
-  using Window = detail::WindowOn<Input, Input::channels, typename Layer::kernel,
-                                  typename Layer::stride, typename Layer::padding, 1>;
+  using Window = detail::PoolingOn<MaxPool2d<Options...>, Input>;
 
  public:
   using Output = typename Window::Output;
 
   explicit Compiled(TensorReader&) : kernels_(&kernels::chosen_table()) {}
 
-  void forward(const float* input, float* output, float*) const noexcept {
+  void forward(int count, const float* input, float* output, float*) const noexcept {
     constexpr kernels::WindowGeometry geometry = Window::geometry;
-    kernels_->max_pool2d(geometry, input, output);
+    for (int i = 0; i < count; ++i, input += Input::size, output += Output::size) {
+      kernels_->max_pool2d(geometry, input, output);
+    }
   }
 
  private:

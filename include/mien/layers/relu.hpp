@@ -31,9 +31,9 @@ struct CompiledActivation : WithoutParameters {
 
   explicit CompiledActivation(TensorReader&) {}
 
-  void forward(const float* input, float* output, float*) const noexcept {
+  void forward(int count, const float* input, float* output, float*) const noexcept {
     constexpr kernels::Clamp clamp = Activation::clamp;
-    for (std::size_t i = 0; i < Input::size; ++i) {
+    for (std::size_t i = 0; i < value_count<Input>(count); ++i) {
       const float raised = input[i] < clamp.low ? clamp.low : input[i];
       output[i] = raised > clamp.high ? clamp.high : raised;
     }

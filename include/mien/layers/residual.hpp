@@ -1,6 +1,7 @@
 // Skip connections (He et al., arXiv 1512.03385).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <type_traits>
 
@@ -22,8 +23,8 @@ class Compiled<Identity, Input> : public detail::WithoutParameters {
 
   explicit Compiled(TensorReader&) {}
 
-  void forward(const float* input, float* output, float*) const noexcept {
-    for (std::size_t i = 0; i < Input::size; ++i) output[i] = input[i];
+  void forward(int count, const float* input, float* output, float*) const noexcept {
+    std::copy_n(input, detail::value_count<Input>(count), output);
   }
 };
 
@@ -66,14 +67,16 @@ class Compiled<Residual<Body, Shortcut>, Input> {
   static constexpr std::size_t scratch_size =
       CompiledBody::scratch_size > projection_size ? CompiledBody::scratch_size : projection_size;
 
-  void forward(const float* input, float* output, float* scratch) const noexcept {
-    body_.forward(input, output, scratch);
+  void forward(int count, const float* input, float* output, float* scratch) const noexcept {
+    body_.forward(count, input, output, scratch);
     const float* added = input;
     if constexpr (projects) {
-      shortcut_.forward(input, scratch, scratch + detail::aligned_size(Output::size));
+      const std::size_t taken =
+          static_cast<std::size_t>(count) * detail::aligned_size(Output::size);
+      shortcut_.forward(count, input, scratch, scratch + taken);
       added = scratch;
     }
-    for (std::size_t i = 0; i < Output::size; ++i) output[i] += added[i];
+    for (std::size_t i = 0; i < detail::value_count<Output>(count); ++i) output[i] += added[i];
   }
 
  private:

@@ -10,6 +10,7 @@
 #include <mien/layers/conv2d.hpp>
 #include <mien/layers/dense.hpp>
 #include <mien/layers/layer.hpp>
+#include <mien/layers/max_pool2d.hpp>
 #include <mien/layers/relu.hpp>
 
 namespace mien {
@@ -68,6 +69,20 @@ template <int In, int Out, class... Options, class... Rest>
 struct Fuse<Dense<In, Out, Options...>, ReLU6, Rest...>
     : Prepend<FusedDense<Dense<In, Out, Options...>, ReLU6>, typename Fuse<Rest...>::type> {};
 
+/// The same list with pooling merged into the convolution before it.
+template <class List>
+struct FusePooling {
+  using type = List;
+};
+template <class First, class... Rest>
+struct FusePooling<StepList<First, Rest...>>
+    : Prepend<First, typename FusePooling<StepList<Rest...>>::type> {};
+template <class Convolution, bool Normalised, class Activation, class... Options, class... Rest>
+struct FusePooling<
+    StepList<FusedConv2d<Convolution, Normalised, Activation>, MaxPool2d<Options...>, Rest...>>
+    : Prepend<FusedConv2d<Convolution, Normalised, Activation, MaxPool2d<Options...>>,
+              typename FusePooling<StepList<Rest...>>::type> {};
+
 /// The compiled steps as a tuple type: each is compiled for the output shape of the one before.
 template <class Input, class List, class... Done>
 struct Chain {
@@ -112,7 +127,9 @@ struct MemoryPlan {
 
 template <class... Layers, class Input>
 class Compiled<Sequential<Layers...>, Input> {
-  using Chain = detail::Chain<Input, typename detail::Fuse<Layers...>::type>;
+  using Chain =
+      detail::Chain<Input,
+                    typename detail::FusePooling<typename detail::Fuse<Layers...>::type>::type>;
   using Steps = typename Chain::Steps;
   static constexpr std::size_t step_count = std::tuple_size_v<Steps>;
 
@@ -144,8 +161,8 @@ class Compiled<Sequential<Layers...>, Input> {
   explicit Compiled(TensorReader& tensors)
       : Compiled(tensors, std::make_index_sequence<step_count>{}) {}
 
-  void forward(const float* input, float* output, float* scratch) const noexcept {
-    run(std::make_index_sequence<step_count>{}, input, output, scratch);
+  void forward(int count, const float* input, float* output, float* scratch) const noexcept {
+    run(std::make_index_sequence<step_count>{}, count, input, output, scratch);
   }
 
  private:
@@ -155,11 +172,15 @@ class Compiled<Sequential<Layers...>, Input> {
       : steps_{std::tuple_element_t<I, Steps>(tensors)...} {}
 
   template <std::size_t... I>
-  void run(std::index_sequence<I...>, const float* input, float* output,
+  void run(std::index_sequence<I...>, int count, const float* input, float* output,
            float* scratch) const noexcept {
-    (std::get<I>(steps_).forward(I == 0 ? input : scratch + plan.output_offset[I == 0 ? 0 : I - 1],
-                                 I + 1 == step_count ? output : scratch + plan.output_offset[I],
-                                 scratch + plan.scratch_offset[I]),
+    // The plan is one input's; a batch's tensors lie as far apart as they are more.
+    const auto at = [&](std::size_t offset) {
+      return scratch + static_cast<std::size_t>(count) * offset;
+    };
+    (std::get<I>(steps_).forward(count, I == 0 ? input : at(plan.output_offset[I == 0 ? 0 : I - 1]),
+                                 I + 1 == step_count ? output : at(plan.output_offset[I]),
+                                 at(plan.scratch_offset[I])),
      ...);
   }
 

@@ -16,8 +16,8 @@ class Compiled<Softmax, Input> : public detail::WithoutParameters {
 
   explicit Compiled(TensorReader&) {}
 
-  void forward(const float* input, float* output, float*) const noexcept {
-    for (std::size_t i = 0; i < Input::size; i += Input::channels) {
+  void forward(int count, const float* input, float* output, float*) const noexcept {
+    for (std::size_t i = 0; i < detail::value_count<Input>(count); i += Input::channels) {
       kernels::softmax(input + i, Input::channels, 1.0f, output + i);
     }
   }

@@ -78,8 +78,10 @@ using find_option = typename Find<IsKind, Default, Options...>::type;
 
 /// The geometry of a window layer on an input, and its output's shape by PyTorch's rule:
 /// floor((size + 2 padding - kernel) / stride) + 1.
-template <class Input, int OutChannels, class Kernel, class Stride, class Padding, int GroupCount>
+template <class InputShape, int OutChannels, class Kernel, class Stride, class Padding,
+          int GroupCount>
 struct WindowOn {
+  using Input = InputShape;
   static constexpr int padded_height = Input::height + 2 * Padding::y;
   static constexpr int padded_width = Input::width + 2 * Padding::x;
   static_assert(padded_height >= Kernel::height && padded_width >= Kernel::width,
