@@ -1,12 +1,16 @@
-// Times whole networks: one face, one thread.
+// Times whole networks: so many faces in one call, on one thread or two.
 //
 //   networks [--model=FILE.mien] [Google Benchmark's options]
 //
 // MIEN_ISA=baseline|avx2|avx512 in the environment chooses the kernels.
+#include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include <mien/models/mini_fer.hpp>
+#include <mien/parallel.hpp>
 
 #include "program.hpp"
 #include "random_inputs.hpp"
@@ -16,15 +20,35 @@ namespace {
 using mien::MiniFer;
 using namespace mien::bench;
 
+/// Faces that are measured in rotation.
 constexpr std::size_t input_count = 16;
 
-void time_inference(benchmark::State& state, const MiniFer& network) {
+/// Faces that go through a layer together, as in ExpressionClassifier.
+constexpr int batch = 5;
+
+/// `faces` of them in one call.
+void time_inference(benchmark::State& state, const MiniFer& network, int faces, int threads) {
   const RandomInputs inputs(input_count, MiniFer::Input::size);
-  MiniFer::Workspace workspace;
-  std::size_t face = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(network.forward(inputs[face++], workspace));
-  count_operations(state, MiniFer::multiply_adds);
-  state.counters["faces"] = benchmark::Counter(1.0, benchmark::Counter::kIsIterationInvariantRate);
+  std::vector<float> input;
+  for (std::size_t i = 0; i < input_count + static_cast<std::size_t>(faces); ++i) {
+    input.insert(input.end(), inputs[i], inputs[i] + MiniFer::Input::size);
+  }
+  std::vector<float> output(static_cast<std::size_t>(faces) * MiniFer::Output::size);
+  mien::ThreadPool pool(threads);
+  MiniFer::Workspace workspace(std::min(faces, batch), threads);
+  std::size_t first = 0;
+  for (auto _ : state) {
+    const float* const from = input.data() + first++ % input_count * MiniFer::Input::size;
+    if (threads == 1) {
+      network.forward(faces, from, output.data(), workspace);
+    } else {
+      network.forward(faces, from, output.data(), workspace, std::ref(pool));
+    }
+    benchmark::ClobberMemory();
+  }
+  count_operations(state, MiniFer::multiply_adds * static_cast<std::size_t>(faces));
+  state.counters["faces"] =
+      benchmark::Counter(faces, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void time_load(benchmark::State& state, const std::string& model) {
@@ -48,8 +72,15 @@ int main(int argc, char** argv) {
   return run_benchmarks(argc, argv, [&model] {
     const MiniFer network = MiniFer::load(model);
     network.verify();
-    benchmark::RegisterBenchmark("mini_fer/1", time_inference, network)
-        ->Unit(benchmark::kMicrosecond);
+    for (const int faces : {1, 10, 64}) {
+      benchmark::RegisterBenchmark(("mini_fer/" + std::to_string(faces)).c_str(), time_inference,
+                                   network, faces, 1)
+          ->Unit(benchmark::kMicrosecond);
+    }
+    benchmark::RegisterBenchmark("mini_fer/64/threads:2", time_inference, network, 64, 2)
+        ->Unit(benchmark::kMicrosecond)
+        ->MeasureProcessCPUTime()
+        ->UseRealTime();
     benchmark::RegisterBenchmark("load", time_load, model)->Unit(benchmark::kMicrosecond);
     benchmark::RegisterBenchmark("load_and_first_inference", time_load_and_first_inference, model)
         ->Unit(benchmark::kMicrosecond);

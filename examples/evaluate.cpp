@@ -1,7 +1,7 @@
 // Measures how well a model reads the expressions of labelled faces.
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
+#include <functional>
 #include <iomanip>
 #include <iostream>
 #include <map>
@@ -33,7 +33,7 @@ struct Options {
   std::string model;
   mien::Views views = mien::Views::centre;
   std::string usage;
-  unsigned threads = std::max(std::thread::hardware_concurrency(), 1u);
+  int threads = std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
   std::string logits;
   bool json = false;
 };
@@ -54,7 +54,7 @@ void add_options(CLI::App& app, Options& options) {
                  "rows with this in the column Usage, or 'all'; default: PublicTest, or all if "
                  "there are none")
       ->type_name("NAME");
-  app.add_option("--threads", options.threads, "faces classified at once; default: one a core")
+  app.add_option("--threads", options.threads, "threads; default: one a core")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   app.add_option("--logits", options.logits,
@@ -89,22 +89,22 @@ std::vector<LabelledFace> select(std::vector<LabelledFace> faces, const Options&
 
 std::vector<Prediction> predict(const Classifier& classifier,
                                 const std::vector<LabelledFace>& faces, const Options& options) {
-  std::vector<Prediction> predictions(faces.size());
-  std::atomic<std::size_t> next{0};
-  const auto work = [&](Progress* progress) {
-    Classifier::Workspace workspace;
-    for (std::size_t i = next++; i < faces.size(); i = next++) {
-      const auto logits = classifier.logits(faces[i].face.view(), options.views, workspace);
-      const auto largest = std::max_element(logits.begin(), logits.end());
-      predictions[i] = {logits, static_cast<std::size_t>(largest - logits.begin())};
-      if (progress != nullptr) progress->show(i + 1);
-    }
-  };
-  std::vector<std::thread> helpers;
-  for (unsigned i = 1; i < options.threads; ++i) helpers.emplace_back(work, nullptr);
+  mien::ThreadPool pool(options.threads);
+  Classifier::Workspace workspace(options.threads);
   Progress progress("classifying", faces.size());
-  work(&progress);
-  for (std::thread& helper : helpers) helper.join();
+  std::vector<Prediction> predictions;
+  while (predictions.size() < faces.size()) {
+    constexpr std::size_t most = 128;
+    std::vector<mien::GrayView> views;
+    for (std::size_t i = predictions.size(); i < faces.size() && views.size() < most; ++i) {
+      views.push_back(faces[i].face.view());
+    }
+    for (const auto& logits : classifier.logits(views, options.views, workspace, std::ref(pool))) {
+      const auto largest = std::max_element(logits.begin(), logits.end());
+      predictions.push_back({logits, static_cast<std::size_t>(largest - logits.begin())});
+    }
+    progress.show(predictions.size());
+  }
   return predictions;
 }
 

@@ -1,5 +1,6 @@
 // From a photo to probabilities, against Pillow and PyTorch (data/make_expressions.py).
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,6 +39,29 @@ TEST_CASE("boxes become the logits and probabilities that PyTorch computes") {
       CHECK(probability == doctest::Approx(next<double>(line)).epsilon(1e-5));
     }
   }
+}
+
+TEST_CASE("several faces give what each gives alone, on however many threads") {
+  const ExpressionClassifier<Tiny> classifier(Tiny::load(tiny_path));
+  const GrayImage photo = noise_image(40, 30, 7);
+  const std::vector<Rect> boxes = {{0, 0, 20, 20}, {5, 3, 9, 12}, {-2, 8, 30, 30}, {20, 10, 7, 7}};
+  for (const Views views : {Views::centre, Views::ten}) {
+    for (const int threads : {1, 2, 5}) {
+      CAPTURE(threads);
+      ThreadPool pool(threads);
+      ExpressionClassifier<Tiny>::Workspace workspace(threads);
+      for (const Executor& executor : {Executor(), Executor(std::ref(pool))}) {
+        const auto found = classifier.classify(photo.view(), boxes, views, workspace, executor);
+        REQUIRE(found.size() == boxes.size());
+        for (std::size_t i = 0; i < boxes.size(); ++i) {
+          CAPTURE(i);
+          CHECK(found[i] == classifier.classify(photo.view(), boxes[i], views));
+        }
+      }
+    }
+  }
+  ExpressionClassifier<Tiny>::Workspace workspace;
+  CHECK(classifier.classify(photo.view(), std::vector<Rect>(), Views::ten, workspace).empty());
 }
 
 TEST_CASE("a face is a square around its box") {

@@ -12,6 +12,7 @@
 #include <mien/error.hpp>
 #include <mien/kernels/softmax.hpp>
 #include <mien/network.hpp>
+#include <mien/parallel.hpp>
 #include <mien/vision/crop.hpp>
 #include <mien/vision/face_detector.hpp>
 #include <mien/vision/image.hpp>
@@ -46,10 +47,21 @@ class ExpressionClassifier {
   /// One value a label of the network, in its order.
   using Scores = std::array<float, class_count>;
 
-  /// Memory for one classification at a time; keep it to classify without allocating for layers.
-  struct Workspace {
-    typename Network::Workspace network;
-    std::array<float, Network::Input::size> input;
+  /// Memory for one call at a time; keep it to classify without allocating.
+  class Workspace {
+   public:
+    /// For so many threads. Throws Error for less than 1.
+    explicit Workspace(int threads = 1) : network_(batch, threads) {}
+
+   private:
+    friend class ExpressionClassifier;
+
+    /// Views that go through a layer together: more do not make it faster.
+    static constexpr int batch = 5;
+
+    typename Network::Workspace network_;
+    std::vector<float> inputs_;  // of one view after the other
+    std::vector<float> outputs_;
   };
 
   explicit ExpressionClassifier(Network network) : network_(std::move(network)) {
@@ -57,6 +69,15 @@ class ExpressionClassifier {
     for (std::size_t pixel = 0; pixel < pixel_values_.size(); ++pixel) {
       pixel_values_[pixel] = (static_cast<float>(pixel) / 255.0f - preprocessing.mean) /
                              preprocessing.standard_deviation;
+    }
+    const int right = face_size() - Network::Input::width;
+    const int bottom = face_size() - Network::Input::height;
+    centre_ = {right / 2, bottom / 2, false};
+    ten_ = {
+        {{0, 0, false}, {right, 0, false}, {0, bottom, false}, {right, bottom, false}, centre_}};
+    for (std::size_t i = 0; i < 5; ++i) {
+      ten_[5 + i] = ten_[i];
+      ten_[5 + i].mirrored = true;
     }
   }
 
@@ -68,25 +89,18 @@ class ExpressionClassifier {
   /// The logits of a face of face_size() square, averaged over the views. Throws Error for another
   /// size.
   Scores logits(const GrayView& face, Views views, Workspace& workspace) const {
-    if (face.empty() || face.width != face_size() || face.height != face_size()) {
-      throw Error("face: expected " + std::to_string(face_size()) + "x" +
-                  std::to_string(face_size()) + " pixels, found " + std::to_string(face.width) +
-                  "x" + std::to_string(face.height));
-    }
-    const int right = face_size() - Network::Input::width;
-    const int bottom = face_size() - Network::Input::height;
-    if (views == Views::centre) return view(face, right / 2, bottom / 2, false, workspace);
-    const std::array<std::pair<int, int>, 5> corners = {
-        {{0, 0}, {right, 0}, {0, bottom}, {right, bottom}, {right / 2, bottom / 2}}};
-    Scores sum{};
-    for (const bool mirrored : {false, true}) {
-      for (const auto& [x, y] : corners) {
-        const Scores scores = view(face, x, y, mirrored, workspace);
-        for (std::size_t c = 0; c < class_count; ++c) sum[c] += scores[c];
-      }
-    }
-    for (float& score : sum) score /= static_cast<float>(2 * corners.size());
-    return sum;
+    Scores scores;
+    compute_logits(&face, 1, views, workspace, nullptr, &scores);
+    return scores;
+  }
+
+  /// Those of several faces, in batches, on the workspace's threads if there is an executor. Throws
+  /// what it throws, too.
+  std::vector<Scores> logits(const std::vector<GrayView>& faces, Views views, Workspace& workspace,
+                             const Executor& executor = nullptr) const {
+    std::vector<Scores> scores(faces.size());
+    compute_logits(faces.data(), faces.size(), views, workspace, executor, scores.data());
+    return scores;
   }
 
   /// The probabilities that belong to logits: softmax at the network's temperature.
@@ -117,21 +131,76 @@ class ExpressionClassifier {
     return classify(photo, box, views, workspace);
   }
 
+  /// The same for several boxes, in batches, on the workspace's threads if there is an executor.
+  std::vector<Scores> classify(const GrayView& photo, const std::vector<Rect>& boxes, Views views,
+                               Workspace& workspace, const Executor& executor = nullptr) const {
+    std::vector<GrayImage> faces;
+    std::vector<GrayView> face_views;
+    for (const Rect& box : boxes) faces.push_back(face(photo, box));
+    for (const GrayImage& image : faces) face_views.push_back(image.view());
+    std::vector<Scores> scores = logits(face_views, views, workspace, executor);
+    for (Scores& score : scores) score = probabilities(score);
+    return scores;
+  }
+
  private:
-  Scores view(const GrayView& face, int left, int top, bool mirrored,
-              Workspace& workspace) const noexcept {
-    float* to = workspace.input.data();
+  /// A part of the face as large as the network's input.
+  struct View {
+    int left = 0;
+    int top = 0;
+    bool mirrored = false;
+  };
+
+  void compute_logits(const GrayView* faces, std::size_t count, Views views, Workspace& workspace,
+                      const Executor& executor, Scores* scores) const {
+    const View* const view = views == Views::ten ? ten_.data() : &centre_;
+    const std::size_t view_count = views == Views::ten ? ten_.size() : 1;
+    workspace.inputs_.resize(count * view_count * Network::Input::size);
+    workspace.outputs_.resize(count * view_count * class_count);
+    float* input = workspace.inputs_.data();
+    for (std::size_t i = 0; i < count; ++i) {
+      require_size(faces[i]);
+      for (std::size_t v = 0; v < view_count; ++v) input = write_view(faces[i], view[v], input);
+    }
+    const int inputs = static_cast<int>(count * view_count);
+    float* const outputs = workspace.outputs_.data();
+    if (executor) {
+      network_.forward(inputs, workspace.inputs_.data(), outputs, workspace.network_, executor);
+    } else {
+      network_.forward(inputs, workspace.inputs_.data(), outputs, workspace.network_);
+    }
+    const float* output = outputs;
+    for (std::size_t i = 0; i < count; ++i) {
+      scores[i].fill(0.0f);
+      for (std::size_t v = 0; v < view_count; ++v) {
+        for (float& score : scores[i]) score += *output++;
+      }
+      for (float& score : scores[i]) score /= static_cast<float>(view_count);
+    }
+  }
+
+  void require_size(const GrayView& face) const {
+    if (!face.empty() && face.width == face_size() && face.height == face_size()) return;
+    throw Error("face: expected " + std::to_string(face_size()) + "x" +
+                std::to_string(face_size()) + " pixels, found " + std::to_string(face.width) + "x" +
+                std::to_string(face.height));
+  }
+
+  /// Writes a view as the network takes it and returns where the next one goes.
+  float* write_view(const GrayView& face, const View& view, float* to) const noexcept {
     for (int y = 0; y < Network::Input::height; ++y) {
-      const std::uint8_t* row = face.row(top + y) + left;
+      const std::uint8_t* row = face.row(view.top + y) + view.left;
       for (int x = 0; x < Network::Input::width; ++x) {
-        *to++ = pixel_values_[row[mirrored ? Network::Input::width - 1 - x : x]];
+        *to++ = pixel_values_[row[view.mirrored ? Network::Input::width - 1 - x : x]];
       }
     }
-    return network_.forward(workspace.input.data(), workspace.network);
+    return to;
   }
 
   Network network_;
   std::array<float, 256> pixel_values_{};  // the network's input for every pixel value
+  View centre_;
+  std::array<View, 10> ten_;
 };
 
 /// A face in a photo and what it shows.
@@ -178,14 +247,23 @@ class ExpressionReader {
   /// in the photo.
   std::vector<Face<Network>> read(const GrayView& photo, const std::vector<Detection>& detections,
                                   Views views = Views::centre) const {
-    std::vector<Face<Network>> faces;
-    if (detections.empty()) return faces;
+    if (detections.empty()) return {};
     Workspace workspace;
-    for (const Detection& detection : detections) {
+    return read(photo, detections, views, workspace);
+  }
+  /// The same, in batches, on the workspace's threads if there is an executor.
+  std::vector<Face<Network>> read(const GrayView& photo, const std::vector<Detection>& detections,
+                                  Views views, Workspace& workspace,
+                                  const Executor& executor = nullptr) const {
+    std::vector<Rect> boxes;
+    for (const Detection& detection : detections) boxes.push_back(detection.box);
+    const auto probabilities = classifier_.classify(photo, boxes, views, workspace, executor);
+    std::vector<Face<Network>> faces;
+    for (std::size_t i = 0; i < detections.size(); ++i) {
       Face<Network> face;
-      face.box = detection.box;
-      face.neighbors = detection.neighbors;
-      face.probabilities = classifier_.classify(photo, detection.box, views, workspace);
+      face.box = detections[i].box;
+      face.neighbors = detections[i].neighbors;
+      face.probabilities = probabilities[i];
       face.expression = static_cast<std::size_t>(
           std::max_element(face.probabilities.begin(), face.probabilities.end()) -
           face.probabilities.begin());
