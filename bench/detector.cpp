@@ -1,12 +1,18 @@
-// Times the face detector on pictures of growing size and with growing smallest faces.
+// Times the face detector on pictures of growing size and with growing smallest faces, and the
+// steps of one detection.
 //
 //   detector [--image=FILE] [--cascade=FILE.haar] [Google Benchmark's options]
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include <mien/vision/cascade_scanner.hpp>
 #include <mien/vision/face_detector.hpp>
+#include <mien/vision/grouping.hpp>
+#include <mien/vision/level_tables.hpp>
+#include <mien/vision/resize.hpp>
 
 #include "common/image_file.hpp"
 #include "program.hpp"
@@ -33,9 +39,99 @@ void time_detection(benchmark::State& state, const FaceDetector& detector, const
                     int smallest_face) {
   DetectionOptions options;
   options.min_size = {smallest_face, smallest_face};
-  std::size_t faces = 0;
-  for (auto _ : state) faces = detector.detect(picture.view(), options).size();
-  state.counters["faces"] = static_cast<double>(faces);
+  FaceDetector::Workspace workspace;
+  std::vector<Detection> faces;
+  for (auto _ : state) detector.detect(picture.view(), options, workspace, faces);
+  state.counters["faces"] = static_cast<double>(faces.size());
+}
+
+/// The levels at which a window fits into a picture, as the detector has them.
+std::vector<detail::Level> levels_of(const GrayImage& picture, const Cascade& cascade) {
+  std::vector<detail::Level> levels;
+  for (double factor = 1;; factor *= DetectionOptions{}.scale_factor) {
+    const auto scale = static_cast<float>(factor);
+    const Size size{static_cast<int>(static_cast<float>(picture.width()) / scale),
+                    static_cast<int>(static_cast<float>(picture.height()) / scale)};
+    if (size.width < cascade.window_width() || size.height < cascade.window_height()) return levels;
+    levels.push_back({scale, size, scale >= 2.0f ? 1 : 2});
+  }
+}
+
+void time_resize(benchmark::State& state, const GrayImage& picture,
+                 const std::vector<detail::Level>& levels) {
+  detail::ResizePlan plan;
+  detail::RowResizer rows;
+  std::vector<std::uint8_t> memory(static_cast<std::size_t>(picture.width()));
+  for (auto _ : state) {
+    for (const detail::Level& level : levels) {
+      plan.set({picture.width(), picture.height()}, level.size);
+      rows.start(picture.view(), plan);
+      for (int y = 0; y < level.size.height; ++y) {
+        benchmark::DoNotOptimize(rows.row(y, memory.data()));
+      }
+    }
+  }
+}
+
+void time_tables(benchmark::State& state, const GrayImage& picture,
+                 const std::vector<detail::Level>& levels, bool tilted) {
+  detail::LevelTables tables;
+  for (auto _ : state) {
+    for (const detail::Level& level : levels) {
+      tables.compute(picture.view(), level, 0, level.size.height, tilted);
+      benchmark::DoNotOptimize(tables.sums());
+    }
+  }
+}
+
+void time_scan(benchmark::State& state, const GrayImage& picture,
+               const std::vector<detail::Level>& levels, const Cascade& cascade) {
+  const detail::ScannableCascade scannable(cascade);
+  std::vector<detail::LevelTables> tables(levels.size());
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    tables[i].compute(picture.view(), levels[i], 0, levels[i].size.height,
+                      cascade.has_tilted_features());
+  }
+  detail::CascadeScanner scanner;
+  int windows = 0;
+  for (auto _ : state) {
+    windows = 0;
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+      const Size& size = levels[i].size;
+      scanner.scan(scannable, tables[i], size.width, 0, size.height + 1 - cascade.window_height(),
+                   [&](const detail::AcceptedWindow&) { ++windows; });
+    }
+  }
+  state.counters["windows"] = windows;
+}
+
+void time_grouping(benchmark::State& state, const FaceDetector& detector,
+                   const GrayImage& picture) {
+  DetectionOptions options;
+  const int min_neighbors = options.min_neighbors;
+  options.min_neighbors = 0;
+  const std::vector<Detection> candidates = detector.detect(picture.view(), options);
+  detail::Grouper grouper;
+  std::vector<Detection> groups;
+  for (auto _ : state) grouper.group(candidates, min_neighbors, groups);
+  state.counters["windows"] = static_cast<double>(candidates.size());
+}
+
+void register_steps(const FaceDetector& detector, const GrayImage& picture) {
+  const std::vector<detail::Level> levels = levels_of(picture, detector.cascade());
+  const bool tilted = detector.cascade().has_tilted_features();
+  const std::string size = std::to_string(picture.width()) + "x" + std::to_string(picture.height());
+  const auto in_milliseconds = [](benchmark::internal::Benchmark* each) {
+    each->Unit(benchmark::kMillisecond);
+  };
+  in_milliseconds(
+      benchmark::RegisterBenchmark((size + "/resize").c_str(), time_resize, picture, levels));
+  in_milliseconds(benchmark::RegisterBenchmark((size + "/resize_and_sums").c_str(), time_tables,
+                                               picture, levels, tilted));
+  in_milliseconds(benchmark::RegisterBenchmark((size + "/evaluation").c_str(), time_scan, picture,
+                                               levels, detector.cascade()));
+  in_milliseconds(
+      benchmark::RegisterBenchmark((size + "/grouping").c_str(), time_grouping, detector, picture));
 }
 
 }  // namespace
@@ -48,6 +144,7 @@ int main(int argc, char** argv) {
   return run_benchmarks(argc, argv, [&] {
     const FaceDetector detector(Cascade::load(cascade));
     const GrayImage photo = examples::load_image(image).gray();
+    register_steps(detector, fill(photo.view(), {640, 480}));
     for (const Size size : {Size{320, 240}, Size{640, 480}, Size{1280, 720}, Size{1920, 1080}}) {
       const GrayImage picture = fill(photo.view(), size);
       for (const int smallest_face : {0, 30, 60, 80, 120}) {

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
@@ -15,6 +14,7 @@
 #include <mien/vision/cascade.hpp>
 #include <mien/vision/face_detector.hpp>
 
+#include "haar_file.hpp"
 #include "sealed_bytes.hpp"
 #include "vision_data.hpp"
 
@@ -24,49 +24,6 @@ namespace {
 
 const std::string stumps_path = MIEN_TEST_DATA "/tiny_stumps.haar";
 const std::string trees_path = MIEN_TEST_DATA "/tiny_trees.haar";
-
-/// Little-endian bytes of a .haar file, field by field.
-class FileWriter {
- public:
-  FileWriter& u8(int value) {
-    bytes_.push_back(static_cast<std::uint8_t>(value));
-    return *this;
-  }
-  FileWriter& u16(int value) { return u8(value).u8(value >> 8); }
-  FileWriter& u32(std::uint32_t value) {
-    return u16(static_cast<int>(value & 0xFFFF)).u16(static_cast<int>(value >> 16));
-  }
-  FileWriter& f32(float value) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    return u32(bits);
-  }
-  FileWriter& string(const std::string& text) {
-    u16(static_cast<int>(text.size()));
-    bytes_.insert(bytes_.end(), text.begin(), text.end());
-    return *this;
-  }
-  FileWriter& rect(int x, int y, int width, int height, int weight) {
-    return u8(x).u8(y).u8(width).u8(height).u16(weight);
-  }
-  FileWriter& node(int left, int right, std::uint32_t feature, float threshold) {
-    return u16(left).u16(right).u32(feature).f32(threshold);
-  }
-
-  /// The fields with a header of version 1 before them.
-  Bytes sealed() const;
-
- private:
-  Bytes bytes_;
-};
-
-Bytes FileWriter::sealed() const {
-  Bytes bytes{0x89, 'H', 'A', 'A', 'R', '\r', '\n', 0x1a, 1};
-  bytes.resize(BinaryReader::header_size);
-  bytes.insert(bytes.end(), bytes_.begin(), bytes_.end());
-  reseal(bytes);
-  return bytes;
-}
 
 Cascade load(const Bytes& bytes) {
   return Cascade::from_memory(bytes.data(), bytes.size(), "test.haar");
@@ -81,13 +38,13 @@ std::string load_error(const Bytes& bytes) {
   return "no error";
 }
 
-FileWriter header(int width = 20, int height = 10) {
-  return FileWriter().string("name").string("notice").u8(width).u8(height);
+HaarFile header(int width = 20, int height = 10) {
+  return HaarFile().string("name").string("notice").u8(width).u8(height);
 }
 
 /// A file with one upright or tilted rectangle in a window of 20 x 10.
 Bytes one_rect(bool tilted, int x, int y, int width, int height, int weight = 1) {
-  FileWriter file = header();
+  HaarFile file = header();
   file.u32(1).u8(tilted ? 1 : 0).u8(1).rect(x, y, width, height, weight);
   file.u32(1).f32(0).u32(1).u8(1).node(0, -1, 0, 0).f32(-1).f32(1);
   return file.sealed();
@@ -95,7 +52,7 @@ Bytes one_rect(bool tilted, int x, int y, int width, int height, int weight = 1)
 
 /// A file with one tree of these children over one feature.
 Bytes one_tree(const std::vector<std::pair<int, int>>& children) {
-  FileWriter file = header();
+  HaarFile file = header();
   file.u32(1).u8(0).u8(1).rect(0, 0, 2, 2, 1);
   file.u32(1).f32(0).u32(1).u8(static_cast<int>(children.size()));
   for (const auto& [left, right] : children) file.node(left, right, 0, 0.5f);
@@ -105,7 +62,7 @@ Bytes one_tree(const std::vector<std::pair<int, int>>& children) {
 
 /// Small files with everything that the format knows.
 std::vector<Bytes> small_files() {
-  FileWriter stump = header();
+  HaarFile stump = header();
   stump.u32(2);
   stump.u8(0).u8(3).rect(0, 0, 12, 9, -1).rect(4, 0, 4, 9, 3).rect(1, 1, 2, 2, 2);
   stump.u8(1).u8(2).rect(8, 0, 6, 4, -1).rect(8, 0, 3, 4, 2);
@@ -260,15 +217,15 @@ TEST_CASE("counts that the file cannot hold are errors before memory is asked fo
         "found 4294967295");
   CHECK(load_error(header().u32(0).sealed()) ==
         "test.haar: number of features: expected at least 1, found 0");
-  FileWriter file = header().u32(1).u8(0).u8(1).rect(0, 0, 2, 2, 1);
-  CHECK(load_error(FileWriter(file).u32(0x80000000).sealed()).find("number of stages") !=
+  HaarFile file = header().u32(1).u8(0).u8(1).rect(0, 0, 2, 2, 1);
+  CHECK(load_error(HaarFile(file).u32(0x80000000).sealed()).find("number of stages") !=
         std::string::npos);
   file.u32(1).f32(0);
-  Bytes bytes = FileWriter(file).u32(1000).u8(1).node(0, -1, 0, 0).f32(-1).f32(1).sealed();
+  Bytes bytes = HaarFile(file).u32(1000).u8(1).node(0, -1, 0, 0).f32(-1).f32(1).sealed();
   CHECK(load_error(bytes) ==
         "test.haar: stage 0, number of weak classifiers: expected at most 1 (what the rest of the "
         "file can hold), found 1000");
-  bytes = FileWriter(file).u32(1).u8(200).node(0, -1, 0, 0).f32(-1).f32(1).sealed();
+  bytes = HaarFile(file).u32(1).u8(200).node(0, -1, 0, 0).f32(-1).f32(1).sealed();
   CHECK_THROWS_AS(load(bytes), Error);
 }
 
@@ -318,7 +275,7 @@ TEST_CASE("trees have no cycles and no children outside") {
 
 TEST_CASE("features, flags and numbers out of range are errors") {
   const auto stump = [](std::uint32_t feature, float threshold, float leaf, float stage) {
-    FileWriter file = header();
+    HaarFile file = header();
     file.u32(1).u8(0).u8(1).rect(0, 0, 2, 2, 1);
     file.u32(1).f32(stage).u32(1).u8(1).node(0, -1, feature, threshold).f32(leaf).f32(1);
     return file.sealed();

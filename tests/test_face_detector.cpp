@@ -1,7 +1,11 @@
-// FaceDetector against OpenCV's CascadeClassifier.
+// FaceDetector against OpenCV's CascadeClassifier and against the plain reference.
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -9,9 +13,13 @@
 #include <doctest/doctest.h>
 
 #include <mien/error.hpp>
+#include <mien/parallel.hpp>
 #include <mien/vision/cascade.hpp>
 #include <mien/vision/face_detector.hpp>
 
+#include "allocation_counter.hpp"
+#include "random_cascade.hpp"
+#include "reference_detector.hpp"
 #include "vision_data.hpp"
 
 using namespace mien;
@@ -49,7 +57,135 @@ std::string error_of(const DetectionOptions& options) {
   return "no error";
 }
 
+std::string text_of(const std::vector<Detection>& detections) {
+  std::ostringstream text;
+  text.precision(9);
+  for (const Detection& d : detections) {
+    text << d.box.x << ' ' << d.box.y << ' ' << d.box.width << ' ' << d.box.height << ' '
+         << d.neighbors << ' ' << d.margin << "; ";
+  }
+  return text.str();
+}
+
+std::string text_of(const DetectionOptions& options) {
+  std::ostringstream text;
+  text << "scale factor " << options.scale_factor << ", min neighbors " << options.min_neighbors
+       << ", min size " << options.min_size.width << " x " << options.min_size.height
+       << ", max size " << options.max_size.width << " x " << options.max_size.height << ", region "
+       << options.region.x << ' ' << options.region.y << ' ' << options.region.width << ' '
+       << options.region.height << ", min margin " << options.min_margin;
+  return text.str();
+}
+
+DetectionOptions random_options(Dice& dice) {
+  DetectionOptions options;
+  options.scale_factor = 1.0 + dice.integer(5, 70) / 100.0;
+  options.min_neighbors = dice.once_in(2) ? 0 : dice.integer(1, 4);
+  if (dice.once_in(4)) options.min_size = {dice.integer(0, 60), dice.integer(0, 60)};
+  if (dice.once_in(4)) options.max_size = {dice.integer(0, 90), dice.integer(0, 90)};
+  if (dice.once_in(4)) options.min_margin = static_cast<float>(dice.integer(0, 100)) / 100.0f;
+  return options;
+}
+
+/// The reference's answer for a region: that for the view of its pixels, moved.
+std::vector<Detection> reference_in_region(const Cascade& cascade, const GrayView& image,
+                                           DetectionOptions options) {
+  const Rect region = options.region;
+  if (region == Rect{}) return reference::detect(cascade, image, options);
+  options.region = {};
+  const int left = std::max(region.x, 0);
+  const int top = std::max(region.y, 0);
+  const int width = std::min(region.x + region.width, image.width) - left;
+  const int height = std::min(region.y + region.height, image.height) - top;
+  if (width <= 0 || height <= 0) return {};
+  const GrayView part(image.row(top) + left, width, height, image.stride);
+  std::vector<Detection> found = reference::detect(cascade, part, options);
+  for (Detection& detection : found) {
+    detection.box.x += left;
+    detection.box.y += top;
+  }
+  return found;
+}
+
+/// A gray image as R, G, B, which has the same gray.
+std::vector<std::uint8_t> colored(const GrayView& image) {
+  std::vector<std::uint8_t> pixels;
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width; ++x) pixels.insert(pixels.end(), 3, image.row(y)[x]);
+  }
+  return pixels;
+}
+
 }  // namespace
+
+TEST_CASE("every way of detecting finds what the reference finds") {
+  ThreadPool pool(3);
+  FaceDetector::Workspace one_thread;
+  FaceDetector::Workspace two_threads(std::ref(pool), 2);
+  FaceDetector::Workspace three_threads(std::ref(pool), 3);
+  FaceDetector::Workspace for_color;
+  std::size_t detections = 0;
+  constexpr std::uint32_t cases = 300;
+  for (std::uint32_t seed = 0; seed < cases; ++seed) {
+    CAPTURE(seed);
+    Dice dice(seed);
+    // Wide and high ones are scanned in several bands.
+    int width = dice.integer(1, 90);
+    int height = dice.integer(1, 90);
+    if (seed % 50 == 7) width = dice.integer(1030, 1100);
+    if (seed % 50 == 8) height = dice.integer(750, 900);
+    CAPTURE(width);
+    CAPTURE(height);
+    const GrayImage picture = random_picture(dice, width, height);
+    const PaddedImage padded(picture, dice.integer(0, 5));
+    DetectionOptions common = random_options(dice);
+    if (std::max(width, height) > 90) common.scale_factor += 1;  // few levels: they take long
+    Rect region;
+    if (dice.once_in(3)) {
+      region = {dice.integer(-20, width), dice.integer(-20, height), dice.integer(0, width + 20),
+                dice.integer(0, height + 20)};
+    }
+    std::vector<FaceDetector> detectors;
+    std::vector<FaceDetector::Search> searches;
+    std::vector<std::vector<Detection>> expected;
+    const int cascades = dice.integer(1, 3);
+    std::string kinds;
+    for (int i = 0; i < cascades; ++i) {
+      const CascadeKind kind = random_kind(dice);
+      kinds += kind.text() + "; ";
+      detectors.emplace_back(random_cascade(dice, kind));
+    }
+    CAPTURE(kinds);
+    for (const FaceDetector& each : detectors) {
+      DetectionOptions options = random_options(dice);
+      options.scale_factor = common.scale_factor;
+      options.region = region;
+      searches.push_back({&each, options});
+      const std::string options_text = text_of(options);
+      CAPTURE(options_text);
+      expected.push_back(reference_in_region(each.cascade(), padded.view(), options));
+      const std::string expected_text = text_of(expected.back());
+      detections += expected.back().size();
+      CHECK(text_of(each.detect(padded.view(), options)) == expected_text);
+      CHECK(text_of(each.detect(padded.view(), options, one_thread)) == expected_text);
+      CHECK(text_of(each.detect(padded.view(), options, two_threads)) == expected_text);
+      CHECK(text_of(each.detect(padded.view(), options, three_threads)) == expected_text);
+      const std::vector<std::uint8_t> pixels = colored(picture.view());
+      const RgbView color(pixels.data(), width, height);
+      CHECK(text_of(each.detect(color, options, for_color)) == expected_text);
+    }
+    std::vector<std::vector<Detection>> found;
+    for (FaceDetector::Workspace* workspace : {&one_thread, &two_threads, &three_threads}) {
+      FaceDetector::detect_all(padded.view(), searches, *workspace, found);
+      REQUIRE(found.size() == expected.size());
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        CAPTURE(i);
+        CHECK(text_of(found[i]) == text_of(expected[i]));
+      }
+    }
+  }
+  CHECK(detections > 1000);
+}
 
 TEST_CASE("detections are OpenCV's, in its order") {
   std::size_t detections = 0;
@@ -156,12 +292,85 @@ TEST_CASE("options out of range are errors") {
   options = {};
   options.max_size = {-10, 0};
   CHECK(error_of(options) == "max_size: expected 0 or more, found -10 x 0");
+  options = {};
+  options.region = {1, 2, -3, 4};
+  CHECK(error_of(options) == "region: expected 0 or more, found -3 x 4");
+  options = {};
+  options.min_margin = -1;
+  CHECK(error_of(options) == "min_margin: expected a finite number of 0 or more, found -1");
+  options.min_margin = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_AS(options.check(), Error);
   CHECK(error_of({}) == "no error");
 }
 
-TEST_CASE("an image of more than 2^22 pixels a side is an error") {
+TEST_CASE("an image of more than 2^21 pixels a side is an error") {
   const std::uint8_t pixel = 7;
-  const GrayView view(&pixel, (1 << 22) + 1, 1);
+  const GrayView view(&pixel, (1 << 21) + 1, 1);
   CHECK_THROWS_WITH_AS(detector(frontal).detect(view),
-                       "image: expected at most 4194304 pixels a side, found 4194305 x 1", Error);
+                       "image: expected at most 2097152 pixels a side, found 2097153 x 1", Error);
+}
+
+TEST_CASE("a search allocates nothing from the second image of a size on") {
+  const GrayImage image = test_image("astronaut.pgm");
+  const std::vector<std::uint8_t> pixels = colored(image.view());
+  const RgbView color(pixels.data(), image.width(), image.height());
+  const FaceDetector& faces = detector(frontal);
+  const FaceDetector& trees = detector("tiny_trees");
+  const std::vector<FaceDetector::Search> searches{{&faces, {}}, {&trees, {}}};
+  FaceDetector::Workspace workspace;
+  std::vector<Detection> found;
+  std::vector<std::vector<Detection>> all_found;
+  std::size_t before = 0;
+  for (int frame = 0; frame < 3; ++frame) {
+    if (frame == 1) before = allocation_count();
+    faces.detect(image.view(), {}, workspace, found);
+    faces.detect(color, {}, workspace, found);
+    FaceDetector::detect_all(image.view(), searches, workspace, all_found);
+  }
+  CHECK(allocation_count() == before);
+  CHECK(found.size() == 1);
+}
+
+TEST_CASE("the margin is by how much the last stage's sum exceeds its threshold") {
+  // One stump, one stage: every window with enough contrast has the sum 1.5, the threshold is 0.25.
+  HaarFile file;
+  file.string("margin").string("").u8(8).u8(8);
+  file.u32(1).u8(0).u8(2).rect(0, 0, 4, 2, -1).rect(0, 0, 2, 2, 2);
+  file.u32(1).f32(0.25f).u32(1).u8(1).node(0, -1, 0, 1e9f).f32(1.5f).f32(-1);
+  const Bytes bytes = file.sealed();
+  const FaceDetector everything(Cascade::from_memory(bytes.data(), bytes.size()));
+  const GrayImage image = noise_image(20, 20, 1);
+  DetectionOptions options;
+  options.min_neighbors = 0;
+  const std::vector<Detection> found = everything.detect(image.view(), options);
+  CHECK(found.size() > 10);
+  for (const Detection& detection : found) CHECK(detection.margin == 1.25f);
+  options.min_margin = 1.25f;
+  CHECK(everything.detect(image.view(), options) == found);
+  options.min_margin = 1.26f;
+  CHECK(everything.detect(image.view(), options).empty());
+}
+
+TEST_CASE("several searches must agree on scale factor and region") {
+  const FaceDetector& faces = detector(frontal);
+  std::vector<FaceDetector::Search> searches{{&faces, {}}, {&faces, {}}};
+  searches[1].options.scale_factor = 1.2;
+  const GrayImage image = noise_image(30, 30, 1);
+  FaceDetector::Workspace workspace;
+  std::vector<std::vector<Detection>> found;
+  CHECK_THROWS_WITH_AS(FaceDetector::detect_all(image.view(), searches, workspace, found),
+                       "searches: expected the same scale_factor and region in all, found others "
+                       "in search 1",
+                       Error);
+  searches[1].options.scale_factor = searches[0].options.scale_factor;
+  searches[1].options.region = {1, 1, 5, 5};
+  CHECK_THROWS_AS(FaceDetector::detect_all(image.view(), searches, workspace, found), Error);
+  found.resize(5);
+  FaceDetector::detect_all(image.view(), {}, workspace, found);
+  CHECK(found.empty());
+}
+
+TEST_CASE("a workspace needs a thread") {
+  CHECK_THROWS_WITH_AS(FaceDetector::Workspace(nullptr, 0), "threads: expected 1 or more, found 0",
+                       Error);
 }

@@ -6,29 +6,27 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include <mien/error.hpp>
+#include <mien/parallel.hpp>
 #include <mien/vision/cascade.hpp>
+#include <mien/vision/cascade_scanner.hpp>
 #include <mien/vision/grouping.hpp>
 #include <mien/vision/image.hpp>
-#include <mien/vision/integral_image.hpp>
+#include <mien/vision/level_tables.hpp>
 #include <mien/vision/resize.hpp>
 
 namespace mien {
-
-/// Width and height in pixels.
-struct Size {
-  int width = 0;
-  int height = 0;
-};
 
 struct DetectionOptions {
   /// How much larger each searched size is than the one before; at least `smallest_scale_factor`.
@@ -41,6 +39,12 @@ struct DetectionOptions {
   /// the size nearest to `min_size` is searched all the same.
   Size min_size;
   Size max_size;
+  /// Searched instead of the whole image, which {} stands for. Only its part inside the image
+  /// counts. The same as a search in the view of these pixels alone, with the boxes moved to the
+  /// image's coordinates: what the region cuts is not found.
+  Rect region;
+  /// Objects of a smaller margin (see Detection) are left out; 0 leaves out none.
+  float min_margin = 0;
 
   static constexpr double smallest_scale_factor = 1.0001;  // 6932 sizes an octave
 
@@ -55,6 +59,11 @@ struct DetectionOptions {
     }
     check_size("min_size", min_size);
     check_size("max_size", max_size);
+    check_size("region", {region.width, region.height});
+    if (!(min_margin >= 0) || std::isinf(min_margin)) {
+      throw Error("min_margin: expected a finite number of 0 or more, found " +
+                  to_text(min_margin));
+    }
   }
 
  private:
@@ -72,355 +81,444 @@ struct DetectionOptions {
   }
 };
 
-namespace detail {
-
-/// Nearest integer, ties to even. A product passed in has been rounded before: compilers fuse
-/// products with additions only.
-inline int round_to_int(double value) noexcept {
-  return static_cast<int>(std::lrint(value));
-}
-inline int round_to_int(float value) noexcept {
-  return static_cast<int>(std::lrint(value));
-}
-
-/// The pixels of a window that its contrast is measured on: all but a border of one pixel.
-inline Rect normalisation_rect(int window_width, int window_height) noexcept {
-  return {1, 1, window_width - 2, window_height - 2};
-}
-
-/// 1 / (area * standard deviation), where `spread` = area * sum of squares - (sum)^2.
-inline float normalisation_factor(std::int64_t spread) noexcept {
-  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(spread)));
-}
-
-/// The smallest spread that is not flat. OpenCV demands area * normalisation_factor < 0.1, a
-/// standard deviation above 10; that is monotonic, so one integer comparison decides the same.
-inline std::int64_t smallest_spread(int area) noexcept {
-  const auto is_flat = [area](std::int64_t spread) {
-    return static_cast<double>(area) * static_cast<double>(normalisation_factor(spread)) >= 0.1;
-  };
-  std::int64_t flat = 1;
-  std::int64_t contrasted = std::int64_t{area} * area * 255 * 255 + 1;
-  while (contrasted - flat > 1) {
-    const std::int64_t middle = flat + (contrasted - flat) / 2;
-    (is_flat(middle) ? flat : contrasted) = middle;
-  }
-  return contrasted;
-}
-
-/// Four corners as distances from the window's origin in a table of sums, and the sum's weight.
-struct PlacedRect {
-  std::int32_t top_left = 0;
-  std::int32_t top_right = 0;
-  std::int32_t bottom_left = 0;
-  std::int32_t bottom_right = 0;
-  std::int32_t weight = 0;
-
-  /// The sum of the pixels, without the weight. It fits though the entries may have wrapped.
-  std::int32_t sum(const std::uint32_t* window) const noexcept {
-    return static_cast<std::int32_t>(window[top_left] - window[top_right] - window[bottom_left] +
-                                     window[bottom_right]);
-  }
-};
-
-/// Places a rectangle in a table with rows of `stride` entries (below 2^23: the distances fit).
-inline PlacedRect place(const WeightedRect& rect, bool tilted, std::int32_t stride) noexcept {
-  const Rect& box = rect.box;
-  const auto at = [stride](int x, int y) { return y * stride + x; };
-  const int right = box.x + box.width;
-  const int bottom = box.y + box.height;
-  if (tilted) {
-    return {at(box.x, box.y), at(box.x - box.height, bottom), at(right, box.y + box.width),
-            at(right - box.height, bottom + box.width), rect.weight};
-  }
-  return {at(box.x, box.y), at(right, box.y), at(box.x, bottom), at(right, bottom), rect.weight};
-}
-
-/// A feature at one stride. Its value is exact: Cascade has checked that it stays below 2^24.
-struct PlacedFeature {
-  std::array<PlacedRect, 3> rects;
-  bool has_third_rect = false;
-  bool tilted = false;
-
-  PlacedFeature(const HaarFeature& feature, std::int32_t stride) noexcept
-      : has_third_rect(feature.rect_count == 3), tilted(feature.tilted) {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(feature.rect_count); ++i) {
-      rects[i] = place(feature.rects[i], feature.tilted, stride);
-    }
-  }
-
-  float value(const std::uint32_t* window) const noexcept {
-    std::int32_t sum = rects[0].weight * rects[0].sum(window);
-    sum += rects[1].weight * rects[1].sum(window);
-    if (has_third_rect) sum += rects[2].weight * rects[2].sum(window);
-    return static_cast<float>(sum);
-  }
-};
-
-}  // namespace detail
-
 /// Finds faces, or whatever else its cascade was trained on. Immutable: one detector may be used
-/// from many threads at once. The rounding mode must be the default, to nearest.
+/// from many threads at once, each with a workspace of its own. The rounding mode must be the
+/// default, to nearest.
 class FaceDetector {
  public:
-  explicit FaceDetector(Cascade cascade)
-      : cascade_(std::move(cascade)),
-        normalisation_rect_(
-            detail::normalisation_rect(cascade_.window_width(), cascade_.window_height())),
-        normalisation_area_(normalisation_rect_.width * normalisation_rect_.height),
-        smallest_spread_(detail::smallest_spread(normalisation_area_)),
-        stumps_(make_stumps()) {}
+  class Workspace;
 
-  const Cascade& cascade() const noexcept { return cascade_; }
+  /// One detector's part in a search by several.
+  struct Search {
+    const FaceDetector* detector = nullptr;
+    DetectionOptions options;
+  };
+
+  explicit FaceDetector(Cascade cascade) : cascade_(std::move(cascade)) {}
+
+  const Cascade& cascade() const noexcept { return cascade_.cascade(); }
 
   /// The objects in an image, cut to it, mostly from small to large. An image smaller than the
   /// cascade's window has none. Throws Error for options out of their ranges and for images of
-  /// more than 2^22 pixels a side.
-  std::vector<Detection> detect(const GrayView& image, const DetectionOptions& options = {}) const {
-    options.check();
-    if (image.width > largest_side || image.height > largest_side) {
-      throw Error("image: expected at most " + std::to_string(largest_side) +
-                  " pixels a side, found " + std::to_string(image.width) + " x " +
-                  std::to_string(image.height));
-    }
-    if (image.empty()) return {};
-    std::vector<Rect> candidates;
-    const std::vector<float> scales = searched_scales(image, options);
-    const int stripes = scales.empty() ? 1 : stripe_count(level_size(image, scales.front()));
-    IntegralImage sums;
-    for (const float scale : scales) {
-      const Size level = level_size(image, scale);
-      const bool same_size = level.width == image.width && level.height == image.height;
-      GrayImage resized;
-      if (!same_size) resized = resize_linear_exact(image, level.width, level.height);
-      sums.compute(same_size ? image : resized.view(), cascade_.has_tilted_features());
-      if (cascade_.has_only_stumps()) {
-        scan<true>(sums, scale, stripes, candidates);
-      } else {
-        scan<false>(sums, scale, stripes, candidates);
-      }
-    }
-    std::vector<Detection> detections = group_rectangles(candidates, options.min_neighbors);
-    cut_to(image, detections);
-    return detections;
-  }
+  /// more than 2^21 pixels a side.
+  std::vector<Detection> detect(const GrayView& image, const DetectionOptions& options = {}) const;
+  std::vector<Detection> detect(const RgbView& image, const DetectionOptions& options = {}) const;
+
+  /// The same in a workspace's memory and on its threads.
+  std::vector<Detection> detect(const GrayView& image, const DetectionOptions& options,
+                                Workspace& workspace) const;
+  std::vector<Detection> detect(const RgbView& image, const DetectionOptions& options,
+                                Workspace& workspace) const;
+
+  /// The same; the objects replace what is in `found`.
+  void detect(const GrayView& image, const DetectionOptions& options, Workspace& workspace,
+              std::vector<Detection>& found) const;
+  void detect(const RgbView& image, const DetectionOptions& options, Workspace& workspace,
+              std::vector<Detection>& found) const;
+
+  /// Searches one image by several detectors (frontal faces, profiles, eyes, ...), which share its
+  /// resized levels and their sums: `found[i]` becomes what `searches[i]` alone would find. All
+  /// options must have the same scale factor and region. Throws Error as detect.
+  static void detect_all(const GrayView& image, const std::vector<Search>& searches,
+                         Workspace& workspace, std::vector<std::vector<Detection>>& found);
+  static void detect_all(const RgbView& image, const std::vector<Search>& searches,
+                         Workspace& workspace, std::vector<std::vector<Detection>>& found);
 
  private:
-  enum class Verdict { accepted, flat, rejected_by_first_stage, rejected };
-
-  static constexpr int largest_side = 1 << 22;          // for 32-bit distances in tables
+  static constexpr int largest_side = 1 << 21;          // for 32-bit distances in tables
   static constexpr double positions_per_stripe = 32.0;  // of the first level's width
+
+  /// The levels that one detector searches: numbers in the common list of scales.
+  struct LevelRange {
+    std::size_t first = 0;
+    std::size_t end = 0;
+    int stripes = 1;
+  };
 
   /// The window at a scale: a product of floats, rounded.
   Size window_size(float scale) const noexcept {
-    return {detail::round_to_int(static_cast<float>(cascade_.window_width()) * scale),
-            detail::round_to_int(static_cast<float>(cascade_.window_height()) * scale)};
+    return {round_to_int(static_cast<float>(cascade().window_width()) * scale),
+            round_to_int(static_cast<float>(cascade().window_height()) * scale)};
   }
 
-  static Size level_size(const GrayView& image, float scale) noexcept {
-    return {detail::round_to_int(static_cast<float>(image.width) / scale),
-            detail::round_to_int(static_cast<float>(image.height) / scale)};
+  /// Nearest integer, ties to even. A product passed in has been rounded before: compilers fuse
+  /// products with additions only.
+  static int round_to_int(float value) noexcept { return static_cast<int>(std::lrint(value)); }
+
+  static Size level_size(const Size& image, float scale) noexcept {
+    return {round_to_int(static_cast<float>(image.width) / scale),
+            round_to_int(static_cast<float>(image.height) / scale)};
   }
 
-  /// All scales at which the window fits into the image, ascending.
-  std::vector<float> fitting_scales(const GrayView& image, double scale_factor) const {
-    std::vector<float> scales;
-    for (double scale = 1.0;; scale *= scale_factor) {
-      // Compared as floating-point numbers: a huge scale does not fit into an int.
-      if (std::nearbyint(cascade_.window_width() * scale) > image.width ||
-          std::nearbyint(cascade_.window_height() * scale) > image.height) {
-        return scales;
-      }
-      scales.push_back(static_cast<float>(scale));
+  std::size_t fitting_scale_count(const Size& image, double scale_factor) const;
+  static void check_image(int width, int height);
+  static Rect searched_region(int width, int height, const Rect& region) noexcept;
+  template <class Found>
+  static void search(const GrayView& image, const Search* searches, std::size_t count,
+                     Workspace& workspace, const Found& found);
+  LevelRange searched_levels(const Size& image, const DetectionOptions& options,
+                             const std::vector<float>& scales) const;
+  int row_end(const detail::Level& level, int stripes) const noexcept;
+
+  detail::ScannableCascade cascade_;
+};
+
+/// The memory of a search, reused from image to image: from the second image of a size on, a search
+/// allocates nothing (but where more candidates turn up than ever before). Not for two searches at
+/// once. It may also bring threads: with any number the results and their order are the same.
+class FaceDetector::Workspace {
+ public:
+  /// Searches in the caller's thread.
+  Workspace() : Workspace(nullptr, 1) {}
+
+  /// Searches in `threads` tasks of the executor, e.g. Workspace(std::ref(pool), pool.threads()).
+  /// Throws Error for less than 1.
+  Workspace(Executor executor, int threads) : executor_(std::move(executor)) {
+    if (threads < 1) {
+      throw Error("threads: expected 1 or more, found " + std::to_string(threads));
     }
+    memories_.resize(static_cast<std::size_t>(threads));
   }
 
-  /// Those within the limits, or else the one nearest to the lower limit.
-  std::vector<float> searched_scales(const GrayView& image, const DetectionOptions& options) const {
-    const Size& least = options.min_size;
-    const bool limited = options.max_size.width > 0 && options.max_size.height > 0;
-    const Size most = limited ? options.max_size : Size{image.width, image.height};
-    const std::vector<float> fitting = fitting_scales(image, options.scale_factor);
-    std::vector<float> kept;
-    for (const float scale : fitting) {
-      const Size window = window_size(scale);
-      if (window.width > most.width || window.height > most.height) break;
-      if (window.width >= least.width && window.height >= least.height) kept.push_back(scale);
-    }
-    if (!kept.empty() || fitting.empty()) return kept;
+ private:
+  friend class FaceDetector;
+
+  /// Rows of windows of one level: what a thread takes at a time.
+  struct Band {
+    std::size_t level = 0;
+    int first_row = 0;
+    int row_end = 0;
+  };
+
+  struct Candidate {
+    std::size_t search = 0;
+    std::size_t level = 0;
+    detail::AcceptedWindow window;
+  };
+
+  /// What one thread works with.
+  struct Memory {
+    detail::LevelTables tables;
+    detail::CascadeScanner scanner;
+    std::vector<Candidate> candidates;
+  };
+
+  GrayView to_gray(const RgbView& image) {
+    check_image(image.width, image.height);
+    if (image.empty()) return {};
+    mien::to_gray(image, gray_);
+    return gray_.view();
+  }
+  static int rows_of_band(const detail::Level& level) noexcept;
+  void plan(const Size& image, const Search* searches, std::size_t count);
+  void scan(const GrayView& image, const Search* searches, const Band& band, Memory& memory);
+  void scan_all(const GrayView& image, const Search* searches);
+  void collect(const Size& image, const Search& search, std::size_t number,
+               std::vector<Detection>& found);
+
+  Executor executor_;
+  std::vector<Memory> memories_;  // one for each thread
+  GrayImage gray_;
+  std::vector<float> scales_;
+  std::vector<LevelRange> ranges_;     // one for each search
+  std::vector<detail::Level> levels_;  // one for each scale
+  std::vector<Band> bands_;
+  std::vector<Candidate> candidates_;
+  std::vector<Detection> boxes_;
+  detail::Grouper grouper_;
+};
+
+inline void FaceDetector::check_image(int width, int height) {
+  if (width <= largest_side && height <= largest_side) return;
+  throw Error("image: expected at most " + std::to_string(largest_side) + " pixels a side, found " +
+              std::to_string(width) + " x " + std::to_string(height));
+}
+
+/// The part of a region that lies in the image; all of the image for {}.
+inline Rect FaceDetector::searched_region(int width, int height, const Rect& region) noexcept {
+  if (region == Rect{}) return {0, 0, width, height};
+  const auto cut = [](int start, int length, int limit) {
+    const std::int64_t end = std::min(std::int64_t{start} + length, std::int64_t{limit});
+    const int first = std::max(start, 0);
+    return std::pair<int, int>(first, static_cast<int>(std::max(end - first, std::int64_t{0})));
+  };
+  const auto [x, cut_width] = cut(region.x, region.width, width);
+  const auto [y, cut_height] = cut(region.y, region.height, height);
+  return {x, y, cut_width, cut_height};
+}
+
+/// At how many scales the window fits into the image.
+inline std::size_t FaceDetector::fitting_scale_count(const Size& image, double scale_factor) const {
+  double scale = 1.0;
+  std::size_t count = 0;
+  // Compared as floating-point numbers: a huge scale does not fit into an int.
+  while (std::nearbyint(cascade().window_width() * scale) <= image.width &&
+         std::nearbyint(cascade().window_height() * scale) <= image.height) {
+    scale *= scale_factor;
+    ++count;
+  }
+  return count;
+}
+
+/// Those of the scales that lie within the limits, or else the one nearest to the lower limit.
+inline FaceDetector::LevelRange FaceDetector::searched_levels(
+    const Size& image, const DetectionOptions& options, const std::vector<float>& scales) const {
+  const Size& least = options.min_size;
+  const bool limited = options.max_size.width > 0 && options.max_size.height > 0;
+  const Size most = limited ? options.max_size : image;
+  // The list may go on with scales at which only other detectors' windows fit.
+  const std::size_t fitting = fitting_scale_count(image, options.scale_factor);
+  LevelRange range;
+  while (range.end < fitting) {
+    const Size window = window_size(scales[range.end]);
+    if (window.width > most.width || window.height > most.height) break;
+    ++range.end;
+    if (window.width < least.width || window.height < least.height) range.first = range.end;
+  }
+  if (range.first == range.end && fitting > 0) {
     const auto distance = [&](float scale) {
       const Size window = window_size(scale);
       const std::int64_t dx = std::int64_t{least.width} - window.width;
       const std::int64_t dy = std::int64_t{least.height} - window.height;
       return dx * dx + dy * dy;
     };
-    return {*std::min_element(fitting.begin(), fitting.end(),
-                              [&](float a, float b) { return distance(a) < distance(b); })};
+    const auto end = scales.begin() + static_cast<std::ptrdiff_t>(fitting);
+    const auto nearest = std::min_element(
+        scales.begin(), end, [&](float a, float b) { return distance(a) < distance(b); });
+    range.first = static_cast<std::size_t>(nearest - scales.begin());
+    range.end = range.first + 1;
   }
-
-  /// OpenCV splits the rows of every level into so many stripes for its threads.
-  int stripe_count(const Size& first_level) const noexcept {
-    const int positions = first_level.width + 1 - cascade_.window_width();
-    return std::max(static_cast<int>(std::ceil(positions / positions_per_stripe)), 1);
+  if (range.first < range.end) {
+    // OpenCV splits the rows of every level into so many stripes for its threads.
+    const int positions =
+        level_size(image, scales[range.first]).width + 1 - cascade().window_width();
+    range.stripes = std::max(static_cast<int>(std::ceil(positions / positions_per_stripe)), 1);
   }
+  return range;
+}
 
-  /// The number of rows that the stripes cover: with a step of 2 the last row may fall out.
-  static int covered_rows(int rows, int step, int stripes) noexcept {
-    const int stripe_rows = std::max((rows / step + stripes - 1) / stripes, 1) * step;
-    return static_cast<int>(std::min(std::int64_t{stripes} * stripe_rows, std::int64_t{rows}));
+/// The end of the rows that the stripes cover: with a step of 2 the last row may fall out.
+inline int FaceDetector::row_end(const detail::Level& level, int stripes) const noexcept {
+  const int rows = std::max(level.size.height + 1 - cascade().window_height(), 0);
+  const int stripe_rows = std::max((rows / level.step + stripes - 1) / stripes, 1) * level.step;
+  return static_cast<int>(std::min(std::int64_t{stripes} * stripe_rows, std::int64_t{rows}));
+}
+
+/// Lists the levels that some search needs, and cuts them into bands.
+inline void FaceDetector::Workspace::plan(const Size& image, const Search* searches,
+                                          std::size_t count) {
+  scales_.clear();
+  const double scale_factor = searches[0].options.scale_factor;
+  std::size_t scale_count = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    scale_count =
+        std::max(scale_count, searches[i].detector->fitting_scale_count(image, scale_factor));
   }
+  for (double scale = 1.0; scales_.size() < scale_count; scale *= scale_factor) {
+    scales_.push_back(static_cast<float>(scale));
+  }
+  ranges_.clear();
+  for (std::size_t i = 0; i < count; ++i) {
+    ranges_.push_back(searches[i].detector->searched_levels(image, searches[i].options, scales_));
+  }
+  levels_.clear();
+  bands_.clear();
+  for (std::size_t number = 0; number < scales_.size(); ++number) {
+    const float scale = scales_[number];
+    levels_.push_back({scale, level_size(image, scale), scale >= 2.0f ? 1 : 2});
+    const detail::Level& level = levels_.back();
+    int rows = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (number < ranges_[i].first || number >= ranges_[i].end) continue;
+      rows = std::max(rows, searches[i].detector->row_end(level, ranges_[i].stripes));
+    }
+    const int band_rows = rows_of_band(level);
+    for (int row = 0; row < rows; row += band_rows) {
+      bands_.push_back({number, row, std::min(row + band_rows, rows)});
+    }
+  }
+}
 
-  /// Appends the accepted windows of one level, in pixels of the full image.
-  template <bool only_stumps>
-  void scan(const IntegralImage& sums, float scale, int stripes,
-            std::vector<Rect>& candidates) const {
-    const int columns = std::max(sums.width() + 1 - cascade_.window_width(), 0);
-    const int rows = std::max(sums.height() + 1 - cascade_.window_height(), 0);
-    const int step = scale >= 2.0f ? 1 : 2;
-    const int row_end = covered_rows(rows, step, stripes);
-    const Size window = window_size(scale);
+/// So many that the tables stay in the cache.
+inline int FaceDetector::Workspace::rows_of_band(const detail::Level& level) noexcept {
+  constexpr int entries_in_cache = 1 << 16;
+  constexpr int fewest_rows = 64;  // the window's height is summed up once more for each band
+  const int rows = std::max(entries_in_cache / level.size.width, fewest_rows);
+  return rows / level.step * level.step;
+}
+
+inline void FaceDetector::Workspace::scan(const GrayView& image, const Search* searches,
+                                          const Band& band, Memory& memory) {
+  const detail::Level& level = levels_[band.level];
+  const auto for_each_search = [&](auto&& function) {
+    for (std::size_t i = 0; i < ranges_.size(); ++i) {
+      if (band.level < ranges_[i].first || band.level >= ranges_[i].end) continue;
+      const FaceDetector& detector = *searches[i].detector;
+      const int end = std::min(band.row_end, detector.row_end(level, ranges_[i].stripes));
+      if (end > band.first_row) function(i, detector, end);
+    }
+  };
+  int pixel_rows = 0;
+  bool tilted = false;
+  for_each_search([&](std::size_t, const FaceDetector& detector, int end) {
+    pixel_rows =
+        std::max(pixel_rows, end - 1 - band.first_row + detector.cascade().window_height());
+    tilted = tilted || detector.cascade().has_tilted_features();
+  });
+  memory.tables.compute(image, level, band.first_row, pixel_rows, tilted);
+  for_each_search([&](std::size_t i, const FaceDetector& detector, int end) {
+    memory.scanner.scan(detector.cascade_, memory.tables, level.size.width, band.first_row, end,
+                        [&](const detail::AcceptedWindow& window) {
+                          memory.candidates.push_back({i, band.level, window});
+                        });
+  });
+}
+
+/// Scans all bands and puts the candidates in order.
+inline void FaceDetector::Workspace::scan_all(const GrayView& image, const Search* searches) {
+  std::atomic<std::size_t> next{0};
+  const auto take_bands = [&](int thread) {
+    Memory& memory = memories_[static_cast<std::size_t>(thread)];
+    memory.candidates.clear();
+    for (std::size_t i = next++; i < bands_.size(); i = next++) {
+      scan(image, searches, bands_[i], memory);
+    }
+  };
+  const int threads = static_cast<int>(memories_.size());
+  if (threads == 1) {
+    take_bands(0);
+  } else {
+    executor_(threads, std::cref(take_bands));
+  }
+  candidates_.clear();
+  for (const Memory& memory : memories_) {
+    candidates_.insert(candidates_.end(), memory.candidates.begin(), memory.candidates.end());
+  }
+  const auto key = [](const Candidate& c) {
+    return std::tuple(c.search, c.level, c.window.y, c.window.x);
+  };
+  std::sort(candidates_.begin(), candidates_.end(),
+            [key](const Candidate& a, const Candidate& b) { return key(a) < key(b); });
+}
+
+/// The objects of one search: its candidates, grouped, cut to the image.
+inline void FaceDetector::Workspace::collect(const Size& image, const Search& search,
+                                             std::size_t number, std::vector<Detection>& found) {
+  boxes_.clear();
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.search != number) continue;
+    const float scale = levels_[candidate.level].scale;
     const auto enlarged = [scale](int coordinate) {
-      return detail::round_to_int(static_cast<float>(coordinate) * scale);
+      return round_to_int(static_cast<float>(coordinate) * scale);
     };
-    const PlacedCascade placed(*this, sums);
-    for (int y = 0; y < row_end; y += step) {
-      for (int x = 0; x < columns; x += step) {
-        const Verdict verdict = judge<only_stumps>(sums, placed, x, y);
-        if (verdict == Verdict::accepted) {
-          candidates.push_back({enlarged(x), enlarged(y), window.width, window.height});
-        } else if (verdict == Verdict::rejected_by_first_stage) {
-          x += step;  // the neighbour of a window this far from a face is not looked at
-        }
-      }
+    const Size window = search.detector->window_size(scale);
+    boxes_.push_back(
+        {{enlarged(candidate.window.x), enlarged(candidate.window.y), window.width, window.height},
+         1,
+         candidate.window.margin});
+  }
+  grouper_.group(boxes_, search.options.min_neighbors, found);
+  for (Detection& detection : found) {
+    Rect& box = detection.box;
+    const int right = std::min(box.x + box.width, image.width);
+    const int bottom = std::min(box.y + box.height, image.height);
+    box.x = std::max(box.x, 0);
+    box.y = std::max(box.y, 0);
+    box.width = right - box.x;
+    box.height = bottom - box.y;
+  }
+  const float min_margin = search.options.min_margin;
+  found.erase(std::remove_if(found.begin(), found.end(),
+                             [min_margin](const Detection& detection) {
+                               return detection.box.width <= 0 || detection.box.height <= 0 ||
+                                      detection.margin < min_margin;
+                             }),
+              found.end());
+}
+
+/// `found(i)` is where the objects of search i go. All have the same region and scale factor.
+template <class Found>
+void FaceDetector::search(const GrayView& image, const Search* searches, std::size_t count,
+                          Workspace& workspace, const Found& found) {
+  check_image(image.width, image.height);
+  for (std::size_t i = 0; i < count; ++i) {
+    searches[i].options.check();
+    found(i).clear();
+  }
+  if (count == 0 || image.empty()) return;
+  const Rect region = searched_region(image.width, image.height, searches[0].options.region);
+  if (region.width == 0 || region.height == 0) return;
+  const Size size{region.width, region.height};
+  workspace.plan(size, searches, count);
+  workspace.scan_all({image.row(region.y) + region.x, size.width, size.height, image.stride},
+                     searches);
+  for (std::size_t i = 0; i < count; ++i) {
+    workspace.collect(size, searches[i], i, found(i));
+    for (Detection& detection : found(i)) {
+      detection.box.x += region.x;
+      detection.box.y += region.y;
     }
   }
+}
 
-  /// The normalisation rectangle and every node's feature, placed in one level's sums.
-  struct PlacedCascade {
-    PlacedCascade(const FaceDetector& detector, const IntegralImage& sums) {
-      const Cascade& cascade = detector.cascade_;
-      const auto stride = static_cast<std::int32_t>(sums.stride());
-      normalisation = detail::place({detector.normalisation_rect_, 1}, /*tilted=*/false, stride);
-      node_features.reserve(cascade.nodes().size());
-      for (const CascadeNode& node : cascade.nodes()) {
-        node_features.emplace_back(cascade.features()[node.feature], stride);
-      }
+inline void FaceDetector::detect(const GrayView& image, const DetectionOptions& options,
+                                 Workspace& workspace, std::vector<Detection>& found) const {
+  const Search alone{this, options};
+  search(image, &alone, 1, workspace,
+         [&found](std::size_t) -> std::vector<Detection>& { return found; });
+}
+inline void FaceDetector::detect(const RgbView& image, const DetectionOptions& options,
+                                 Workspace& workspace, std::vector<Detection>& found) const {
+  detect(workspace.to_gray(image), options, workspace, found);
+}
+
+inline std::vector<Detection> FaceDetector::detect(const GrayView& image,
+                                                   const DetectionOptions& options,
+                                                   Workspace& workspace) const {
+  std::vector<Detection> found;
+  detect(image, options, workspace, found);
+  return found;
+}
+inline std::vector<Detection> FaceDetector::detect(const RgbView& image,
+                                                   const DetectionOptions& options,
+                                                   Workspace& workspace) const {
+  std::vector<Detection> found;
+  detect(image, options, workspace, found);
+  return found;
+}
+
+inline std::vector<Detection> FaceDetector::detect(const GrayView& image,
+                                                   const DetectionOptions& options) const {
+  Workspace workspace;
+  return detect(image, options, workspace);
+}
+inline std::vector<Detection> FaceDetector::detect(const RgbView& image,
+                                                   const DetectionOptions& options) const {
+  Workspace workspace;
+  return detect(image, options, workspace);
+}
+
+inline void FaceDetector::detect_all(const GrayView& image, const std::vector<Search>& searches,
+                                     Workspace& workspace,
+                                     std::vector<std::vector<Detection>>& found) {
+  for (const Search& search : searches) {
+    const DetectionOptions& options = search.options;
+    const DetectionOptions& first = searches.front().options;
+    if (options.scale_factor != first.scale_factor || options.region != first.region) {
+      throw Error(
+          "searches: expected the same scale_factor and region in all, found others in "
+          "search " +
+          std::to_string(&search - searches.data()));
     }
-
-    detail::PlacedRect normalisation;
-    std::vector<detail::PlacedFeature> node_features;
-  };
-
-  /// A window's origin in the tables of sums, and the factor that makes up for its contrast.
-  struct Window {
-    const std::uint32_t* sums;
-    const std::uint32_t* tilted_sums;
-    float normalisation_factor;
-
-    float value(const detail::PlacedFeature& feature) const noexcept {
-      return feature.value(feature.tilted ? tilted_sums : sums) * normalisation_factor;
-    }
-  };
-
-  template <bool only_stumps>
-  Verdict judge(const IntegralImage& sums, const PlacedCascade& placed, int x,
-                int y) const noexcept {
-    const std::ptrdiff_t origin = y * sums.stride() + x;
-    const std::int64_t sum = placed.normalisation.sum(sums.sums() + origin);
-    const std::int64_t squared_sum =
-        static_cast<std::uint32_t>(placed.normalisation.sum(sums.squared_sums() + origin));
-    const std::int64_t spread = normalisation_area_ * squared_sum - sum * sum;
-    if (spread < smallest_spread_) return Verdict::flat;
-
-    const std::uint32_t* tilted_sums = sums.tilted_sums();
-    const Window window{sums.sums() + origin,
-                        tilted_sums == nullptr ? nullptr : tilted_sums + origin,
-                        detail::normalisation_factor(spread)};
-    for (const CascadeStage& stage : cascade_.stages()) {
-      const double total =
-          only_stumps ? sum_of_stumps(stage, placed, window) : sum_of_trees(stage, placed, window);
-      if (total < static_cast<double>(stage.threshold)) {
-        return &stage == &cascade_.stages().front() ? Verdict::rejected_by_first_stage
-                                                    : Verdict::rejected;
-      }
-    }
-    return Verdict::accepted;
   }
-
-  double sum_of_stumps(const CascadeStage& stage, const PlacedCascade& placed,
-                       const Window& window) const noexcept {
-    double total = 0.0;
-    const std::size_t end = stage.first_classifier + stage.classifier_count;
-    for (std::size_t i = stage.first_classifier; i < end; ++i) {
-      const Stump& stump = stumps_[i];
-      const float value = window.value(placed.node_features[i]);
-      total += static_cast<double>(stump.leaves[value < stump.threshold ? 0 : 1]);
-    }
-    return total;
-  }
-
-  double sum_of_trees(const CascadeStage& stage, const PlacedCascade& placed,
-                      const Window& window) const noexcept {
-    double total = 0.0;
-    const std::size_t end = stage.first_classifier + stage.classifier_count;
-    for (std::size_t i = stage.first_classifier; i < end; ++i) {
-      const WeakClassifier& tree = cascade_.classifiers()[i];
-      int child = 0;
-      do {
-        const std::size_t node = tree.first_node + static_cast<std::size_t>(child);
-        const CascadeNode& split = cascade_.nodes()[node];
-        const float value = window.value(placed.node_features[node]);
-        child = value < split.threshold ? split.left : split.right;
-      } while (child > 0);
-      total += static_cast<double>(leaf(tree, child));
-    }
-    return total;
-  }
-
-  float leaf(const WeakClassifier& tree, int child) const noexcept {
-    return cascade_.leaves()[tree.first_leaf + static_cast<std::size_t>(-child)];
-  }
-
-  /// A tree of one node, close together for the inner loop.
-  struct Stump {
-    float threshold;
-    std::array<float, 2> leaves;  // below the threshold, otherwise
-  };
-
-  std::vector<Stump> make_stumps() const {
-    std::vector<Stump> stumps;
-    if (!cascade_.has_only_stumps()) return stumps;
-    stumps.reserve(cascade_.classifiers().size());
-    for (const WeakClassifier& tree : cascade_.classifiers()) {
-      const CascadeNode& node = cascade_.nodes()[tree.first_node];
-      stumps.push_back({node.threshold, {leaf(tree, node.left), leaf(tree, node.right)}});
-    }
-    return stumps;
-  }
-
-  /// Cuts boxes to the image and removes those that have nothing in it.
-  static void cut_to(const GrayView& image, std::vector<Detection>& detections) {
-    for (Detection& detection : detections) {
-      Rect& box = detection.box;
-      const int right = std::min(box.x + box.width, image.width);
-      const int bottom = std::min(box.y + box.height, image.height);
-      box.x = std::max(box.x, 0);
-      box.y = std::max(box.y, 0);
-      box.width = right - box.x;
-      box.height = bottom - box.y;
-    }
-    detections.erase(std::remove_if(detections.begin(), detections.end(),
-                                    [](const Detection& detection) {
-                                      return detection.box.width <= 0 || detection.box.height <= 0;
-                                    }),
-                     detections.end());
-  }
-
-  Cascade cascade_;
-  Rect normalisation_rect_;
-  int normalisation_area_;
-  std::int64_t smallest_spread_;
-  std::vector<Stump> stumps_;  // empty unless all classifiers are stumps
-};
+  found.resize(searches.size());
+  search(image, searches.data(), searches.size(), workspace,
+         [&found](std::size_t i) -> std::vector<Detection>& { return found[i]; });
+}
+inline void FaceDetector::detect_all(const RgbView& image, const std::vector<Search>& searches,
+                                     Workspace& workspace,
+                                     std::vector<std::vector<Detection>>& found) {
+  detect_all(workspace.to_gray(image), searches, workspace, found);
+}
 
 }  // namespace mien

@@ -14,13 +14,16 @@
 
 namespace mien {
 
-/// A found object and how many candidates agreed on it.
+/// A found object, how many candidates agreed on it, and how clearly the cascade accepted it.
 struct Detection {
   Rect box;
   int neighbors = 0;
+  /// By how much the last stage's sum exceeded the stage's threshold: 0 or more, the largest of the
+  /// candidates. Comparable within one cascade only.
+  float margin = 0;
 
   friend bool operator==(const Detection& a, const Detection& b) noexcept {
-    return a.box == b.box && a.neighbors == b.neighbors;
+    return a.box == b.box && a.neighbors == b.neighbors && a.margin == b.margin;
   }
   friend bool operator!=(const Detection& a, const Detection& b) noexcept { return !(a == b); }
 };
@@ -45,69 +48,6 @@ inline bool are_similar(const Rect& a, const Rect& b) noexcept {
          std::abs(a.y + a.height - b.y - b.height) <= tolerance;
 }
 
-/// For each rectangle the number of its class: classes are the connected components of similarity,
-/// numbered by their first members.
-inline std::vector<std::size_t> similarity_classes(const std::vector<Rect>& rects) {
-  std::vector<std::size_t> parents(rects.size());
-  std::iota(parents.begin(), parents.end(), std::size_t{0});
-  const auto find_root = [&parents](std::size_t i) {
-    while (parents[i] != i) i = parents[i] = parents[parents[i]];
-    return i;
-  };
-  // From left to right, so that a rectangle is compared only with those not too far to its right:
-  // the tolerance of a pair is never above that of one of the two.
-  std::vector<std::size_t> by_x = parents;
-  std::sort(by_x.begin(), by_x.end(),
-            [&rects](std::size_t a, std::size_t b) { return rects[a].x < rects[b].x; });
-  for (std::size_t i = 0; i < by_x.size(); ++i) {
-    const Rect& rect = rects[by_x[i]];
-    const double tolerance = edge_tolerance(rect.width, rect.height);
-    for (std::size_t j = i + 1; j < by_x.size(); ++j) {
-      const Rect& other = rects[by_x[j]];
-      if (other.x - rect.x > tolerance) break;
-      if (are_similar(rect, other)) parents[find_root(by_x[i])] = find_root(by_x[j]);
-    }
-  }
-  std::vector<std::size_t> class_of_root(rects.size(), rects.size());
-  std::vector<std::size_t> classes(rects.size());
-  std::size_t class_count = 0;
-  for (std::size_t i = 0; i < rects.size(); ++i) {
-    std::size_t& class_number = class_of_root[find_root(i)];
-    if (class_number == rects.size()) class_number = class_count++;
-    classes[i] = class_number;
-  }
-  return classes;
-}
-
-/// The mean rectangle of each class, and how many it has.
-inline std::vector<Detection> class_means(const std::vector<Rect>& rects,
-                                          const std::vector<std::size_t>& classes) {
-  struct Sum {
-    std::int64_t x = 0, y = 0, width = 0, height = 0;
-    int count = 0;
-  };
-  std::vector<Sum> sums;
-  for (std::size_t i = 0; i < rects.size(); ++i) {
-    if (classes[i] == sums.size()) sums.emplace_back();
-    Sum& sum = sums[classes[i]];
-    sum.x += rects[i].x;
-    sum.y += rects[i].y;
-    sum.width += rects[i].width;
-    sum.height += rects[i].height;
-    ++sum.count;
-  }
-  std::vector<Detection> means;
-  means.reserve(sums.size());
-  for (const Sum& sum : sums) {
-    const float reciprocal = 1.0f / static_cast<float>(sum.count);
-    const auto mean = [reciprocal](std::int64_t total) {
-      return static_cast<int>(std::lrint(static_cast<float>(total) * reciprocal));
-    };
-    means.push_back({{mean(sum.x), mean(sum.y), mean(sum.width), mean(sum.height)}, sum.count});
-  }
-  return means;
-}
-
 /// Whether `inner` lies in `outer` widened by the tolerance on all sides.
 inline bool lies_inside(const Rect& inner, const Rect& outer) noexcept {
   const int dx = static_cast<int>(std::lrint(outer.width * grouping_tolerance));
@@ -117,37 +57,130 @@ inline bool lies_inside(const Rect& inner, const Rect& outer) noexcept {
          inner.y + inner.height <= outer.y + outer.height + dy;
 }
 
+/// A group that gives way to another is dropped.
+inline bool gives_way(const Detection& group, const Detection& other) noexcept {
+  return (other.neighbors > std::max(few_neighbors, group.neighbors) ||
+          group.neighbors < few_neighbors) &&
+         lies_inside(group.box, other.box);
+}
+
+/// Groups candidates; keeps its memory from call to call.
+class Grouper {
+ public:
+  /// See group_rectangles. `groups` is replaced; it must not be `candidates`.
+  void group(const std::vector<Detection>& candidates, int min_neighbors,
+             std::vector<Detection>& groups) {
+    if (min_neighbors <= 0) {
+      groups = candidates;
+      return;
+    }
+    find_classes(candidates);
+    set_means(candidates);
+    means_.erase(std::remove_if(
+                     means_.begin(), means_.end(),
+                     [min_neighbors](const Detection& g) { return g.neighbors <= min_neighbors; }),
+                 means_.end());
+    groups.clear();
+    for (const Detection& group : means_) {
+      const bool dropped = std::any_of(means_.begin(), means_.end(), [&](const Detection& other) {
+        return &other != &group && gives_way(group, other);
+      });
+      if (!dropped) groups.push_back(group);
+    }
+  }
+
+ private:
+  struct Sum {
+    std::int64_t x = 0;
+    std::int64_t y = 0;
+    std::int64_t width = 0;
+    std::int64_t height = 0;
+    int count = 0;
+    float margin = 0;
+  };
+
+  std::size_t find_root(std::size_t i) noexcept {
+    while (parents_[i] != i) i = parents_[i] = parents_[parents_[i]];
+    return i;
+  }
+
+  /// Gives each candidate the number of its class: classes are the connected components of
+  /// similarity, numbered by their first members.
+  void find_classes(const std::vector<Detection>& candidates) {
+    const std::size_t count = candidates.size();
+    parents_.resize(count);
+    std::iota(parents_.begin(), parents_.end(), std::size_t{0});
+    // From left to right, so that a rectangle is compared only with those not too far to its right:
+    // the tolerance of a pair is never above that of one of the two.
+    by_x_ = parents_;
+    std::sort(by_x_.begin(), by_x_.end(), [&](std::size_t a, std::size_t b) {
+      return candidates[a].box.x < candidates[b].box.x;
+    });
+    for (std::size_t i = 0; i < count; ++i) {
+      const Rect& rect = candidates[by_x_[i]].box;
+      const double tolerance = edge_tolerance(rect.width, rect.height);
+      for (std::size_t j = i + 1; j < count; ++j) {
+        const Rect& other = candidates[by_x_[j]].box;
+        if (other.x - rect.x > tolerance) break;
+        if (are_similar(rect, other)) parents_[find_root(by_x_[i])] = find_root(by_x_[j]);
+      }
+    }
+    class_of_root_.assign(count, count);
+    classes_.resize(count);
+    class_count_ = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      std::size_t& class_number = class_of_root_[find_root(i)];
+      if (class_number == count) class_number = class_count_++;
+      classes_[i] = class_number;
+    }
+  }
+
+  /// The mean rectangle of each class, how many it has, and their largest margin.
+  void set_means(const std::vector<Detection>& candidates) {
+    sums_.assign(class_count_, Sum{});
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      const Rect& rect = candidates[i].box;
+      Sum& sum = sums_[classes_[i]];
+      sum.x += rect.x;
+      sum.y += rect.y;
+      sum.width += rect.width;
+      sum.height += rect.height;
+      sum.margin = std::max(sum.margin, candidates[i].margin);
+      ++sum.count;
+    }
+    means_.clear();
+    for (const Sum& sum : sums_) {
+      const float reciprocal = 1.0f / static_cast<float>(sum.count);
+      const auto mean = [reciprocal](std::int64_t total) {
+        return static_cast<int>(std::lrint(static_cast<float>(total) * reciprocal));
+      };
+      means_.push_back(
+          {{mean(sum.x), mean(sum.y), mean(sum.width), mean(sum.height)}, sum.count, sum.margin});
+    }
+  }
+
+  std::vector<std::size_t> parents_;
+  std::vector<std::size_t> by_x_;
+  std::vector<std::size_t> class_of_root_;
+  std::vector<std::size_t> classes_;
+  std::size_t class_count_ = 0;
+  std::vector<Sum> sums_;
+  std::vector<Detection> means_;
+};
+
 }  // namespace detail
 
 /// Groups similar rectangles and returns the mean of every group of more than `min_neighbors`
 /// members, but for groups that lie inside a larger one, in the order of the groups' first members.
 /// Without grouping (`min_neighbors` <= 0) each rectangle is returned, with 1 as its neighbors.
-/// Coordinates are pixels below 2^29 in magnitude.
+/// Coordinates are pixels below 2^29 in magnitude. Margins are 0.
 inline std::vector<Detection> group_rectangles(const std::vector<Rect>& rects, int min_neighbors) {
+  std::vector<Detection> candidates;
+  candidates.reserve(rects.size());
+  for (const Rect& rect : rects) candidates.push_back({rect, 1, 0.0f});
   std::vector<Detection> groups;
-  if (min_neighbors <= 0) {
-    for (const Rect& rect : rects) groups.push_back({rect, 1});
-    return groups;
-  }
-  groups = detail::class_means(rects, detail::similarity_classes(rects));
-  groups.erase(
-      std::remove_if(groups.begin(), groups.end(),
-                     [min_neighbors](const Detection& g) { return g.neighbors <= min_neighbors; }),
-      groups.end());
-
-  const auto gives_way = [](const Detection& group, const Detection& other) {
-    return (other.neighbors > std::max(detail::few_neighbors, group.neighbors) ||
-            group.neighbors < detail::few_neighbors) &&
-           detail::lies_inside(group.box, other.box);
-  };
-  std::vector<Detection> result;
-  for (const Detection& group : groups) {
-    const bool dropped = std::any_of(groups.begin(), groups.end(), [&](const Detection& other) {
-      return &other != &group && gives_way(group, other);
-    });
-    if (!dropped) result.push_back(group);
-  }
-  return result;
+  detail::Grouper().group(candidates, min_neighbors, groups);
+  return groups;
 }
 
 }  // namespace mien

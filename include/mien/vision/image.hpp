@@ -20,6 +20,17 @@ struct Rect {
   friend bool operator!=(const Rect& a, const Rect& b) noexcept { return !(a == b); }
 };
 
+/// Width and height in pixels.
+struct Size {
+  int width = 0;
+  int height = 0;
+
+  friend bool operator==(const Size& a, const Size& b) noexcept {
+    return a.width == b.width && a.height == b.height;
+  }
+  friend bool operator!=(const Size& a, const Size& b) noexcept { return !(a == b); }
+};
+
 /// 8-bit gray pixels that somebody else owns. `stride` is the distance between rows in bytes.
 struct GrayView {
   const std::uint8_t* pixels = nullptr;
@@ -63,6 +74,13 @@ class GrayImage {
         height_(height),
         pixels_(static_cast<std::size_t>(width) * static_cast<std::size_t>(height)) {}
 
+  /// Another size: the memory is kept where it suffices, the pixels' values are left open.
+  void resize(int width, int height) {
+    pixels_.resize(static_cast<std::size_t>(width) * static_cast<std::size_t>(height));
+    width_ = width;
+    height_ = height;
+  }
+
   int width() const noexcept { return width_; }
   int height() const noexcept { return height_; }
   std::uint8_t* row(int y) noexcept { return pixels_.data() + std::ptrdiff_t{y} * width_; }
@@ -79,8 +97,8 @@ class GrayImage {
 
 /// Gray from R, G, B as OpenCV's cvtColor computes it for 8-bit images:
 /// (9798 R + 19235 G + 3735 B + 2^14) / 2^15, which is 0.299 R + 0.587 G + 0.114 B.
-inline GrayImage to_gray(const RgbView& image) {
-  GrayImage gray(image.width, image.height);
+inline void to_gray(const RgbView& image, GrayImage& gray) {
+  gray.resize(image.width, image.height);
   for (int y = 0; y < image.height; ++y) {
     const std::uint8_t* from = image.row(y);
     std::uint8_t* to = gray.row(y);
@@ -89,6 +107,10 @@ inline GrayImage to_gray(const RgbView& image) {
           (9798 * from[0] + 19235 * from[1] + 3735 * from[2] + 16384) >> 15);
     }
   }
+}
+inline GrayImage to_gray(const RgbView& image) {
+  GrayImage gray;
+  to_gray(image, gray);
   return gray;
 }
 

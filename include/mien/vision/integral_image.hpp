@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <mien/kernels/vision_kernels.hpp>
 #include <mien/vision/image.hpp>
 
 namespace mien {
@@ -52,51 +53,27 @@ class IntegralImage {
   }
 
  private:
-  void compute_upright(const GrayView& image) noexcept {
+  void compute_upright(const GrayView& image) {
     std::fill_n(sums_.begin(), stride(), 0u);
     std::fill_n(squared_sums_.begin(), stride(), 0u);
+    const auto sum_row = kernels::chosen_vision_table().sum_row;
     for (int y = 0; y < height_; ++y) {
-      const std::uint8_t* pixels = image.row(y);
-      const std::uint32_t* sums_above = sums_.data() + y * stride();
-      const std::uint32_t* squared_sums_above = squared_sums_.data() + y * stride();
-      std::uint32_t* sums = sums_.data() + (y + 1) * stride();
-      std::uint32_t* squared_sums = squared_sums_.data() + (y + 1) * stride();
-      std::uint32_t row_sum = 0;
-      std::uint32_t squared_row_sum = 0;
-      sums[0] = 0;
-      squared_sums[0] = 0;
-      for (int x = 0; x < width_; ++x) {
-        const std::uint32_t pixel = pixels[x];
-        row_sum += pixel;
-        squared_row_sum += pixel * pixel;
-        sums[x + 1] = sums_above[x + 1] + row_sum;
-        squared_sums[x + 1] = squared_sums_above[x + 1] + squared_row_sum;
-      }
+      const kernels::SumRows above{sums_.data() + y * stride(),
+                                   squared_sums_.data() + y * stride()};
+      sum_row(image.row(y), width_, above, {above.sums + stride(), above.squared_sums + stride()});
     }
   }
 
-  /// A triangle is the two triangles to the upper left and upper right, which overlap in the one
-  /// two rows above, and the two pixels at its tip that none of them covers. Triangles whose tip
-  /// lies outside the image are cut to what a neighbour covers.
-  void compute_tilted(const GrayView& image) noexcept {
-    const std::ptrdiff_t last = width_;
-    std::fill_n(tilted_sums_.begin(), stride(), 0u);
+  void compute_tilted(const GrayView& image) {
+    // The first row has two rows of zeros above it.
+    const std::vector<std::uint32_t> zeros(static_cast<std::size_t>(stride()));
+    const std::vector<std::uint8_t> zero_pixels(static_cast<std::size_t>(width_));
+    std::copy(zeros.begin(), zeros.end(), tilted_sums_.begin());
+    const auto tilted_sum_row = kernels::chosen_vision_table().tilted_sum_row;
     for (int y = 0; y < height_; ++y) {
-      std::uint32_t* sums = tilted_sums_.data() + (y + 1) * stride();
-      const std::uint32_t* above = sums - stride();
-      const std::uint8_t* pixels = image.row(y);
-      if (y == 0) {
-        sums[0] = 0;
-        for (std::ptrdiff_t x = 1; x <= last; ++x) sums[x] = pixels[x - 1];
-        continue;
-      }
-      const std::uint32_t* two_above = above - stride();
-      const std::uint8_t* pixels_above = image.row(y - 1);
-      sums[0] = above[1];
-      for (std::ptrdiff_t x = 1; x < last; ++x) {
-        sums[x] = above[x - 1] + above[x + 1] - two_above[x] + pixels[x - 1] + pixels_above[x - 1];
-      }
-      sums[last] = above[last - 1] + pixels[last - 1] + pixels_above[last - 1];
+      std::uint32_t* above = tilted_sums_.data() + y * stride();
+      tilted_sum_row(image.row(y), y == 0 ? zero_pixels.data() : image.row(y - 1), width_, above,
+                     y == 0 ? zeros.data() : above - stride(), above + stride());
     }
   }
 

@@ -2,6 +2,7 @@
 // INTER_LINEAR_EXACT (OpenCV 4.6, modules/imgproc/src/resize.cpp): the same on every processor.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -10,25 +11,17 @@
 #include <vector>
 
 #include <mien/error.hpp>
+#include <mien/kernels/vision_kernels.hpp>
 #include <mien/vision/image.hpp>
 
 namespace mien {
 
 namespace detail {
 
-/// Two neighbouring source samples and the second one's weight in 1/256; the first has the rest.
-struct LinearTap {
-  int first = 0;
-  int second = 0;
-  std::uint32_t second_weight = 0;
-};
-
-inline constexpr std::uint32_t unit_weight = 256;
-
 /// The source samples of each of `target` samples that span the same length as `source` samples.
-inline std::vector<LinearTap> linear_taps(int source, int target) {
+inline void set_linear_taps(int source, int target, std::vector<kernels::LinearTap>& taps) {
   const double step = 1.0 / (static_cast<double>(target) / static_cast<double>(source));
-  std::vector<LinearTap> taps(static_cast<std::size_t>(target));
+  taps.resize(static_cast<std::size_t>(target));
   for (int i = 0; i < target; ++i) {
     // Rounded before the subtraction. Compilers may fuse a * b - c into one rounding (GCC does so
     // by default for -march=native), which moves some samples; they may not do it across a
@@ -36,7 +29,7 @@ inline std::vector<LinearTap> linear_taps(int source, int target) {
     const volatile double centre = step * (i + 0.5);
     const double position = centre - 0.5;
     const double whole = std::floor(position);
-    LinearTap& tap = taps[static_cast<std::size_t>(i)];
+    kernels::LinearTap& tap = taps[static_cast<std::size_t>(i)];
     if (whole < 0.0) {
       tap = {0, 0, 0};
     } else if (whole >= source - 1) {
@@ -44,20 +37,106 @@ inline std::vector<LinearTap> linear_taps(int source, int target) {
     } else {
       tap.first = static_cast<int>(whole);
       tap.second = tap.first + 1;
-      tap.second_weight = static_cast<std::uint32_t>(std::lrint((position - whole) * unit_weight));
+      tap.second_weight =
+          static_cast<std::int32_t>(std::lrint((position - whole) * kernels::unit_weight));
     }
   }
-  return taps;
 }
 
-/// One row, resized: 8.8 fixed point, 0 to 65280, without rounding.
-inline void resize_row(const std::uint8_t* row, const std::vector<LinearTap>& taps,
-                       std::uint16_t* resized) noexcept {
-  for (const LinearTap& tap : taps) {
-    *resized++ = static_cast<std::uint16_t>((unit_weight - tap.second_weight) * row[tap.first] +
-                                            tap.second_weight * row[tap.second]);
+/// What a resize from one size to another reads and by which weights, for any image.
+class ResizePlan {
+ public:
+  /// Does nothing if these are the sizes already.
+  void set(const Size& source, const Size& target) {
+    if (source == source_ && target == target_) return;
+    source_ = source;
+    target_ = target;
+    set_linear_taps(source.width, target.width, columns_);
+    set_linear_taps(source.height, target.height, rows_);
+    set_groups();
   }
-}
+
+  const Size& source() const noexcept { return source_; }
+  const Size& target() const noexcept { return target_; }
+  const kernels::LinearTap& row(int y) const noexcept { return rows_[static_cast<std::size_t>(y)]; }
+  kernels::RowTaps columns() const noexcept {
+    return {columns_.data(), target_.width, groups_.data(),
+            static_cast<std::int32_t>(groups_.size())};
+  }
+
+ private:
+  /// Groups from the left, as far as each one's samples lie near enough to each other.
+  void set_groups() {
+    constexpr auto size = static_cast<std::size_t>(kernels::tap_group_size);
+    groups_.clear();
+    if (source_.width < kernels::tap_group_span) return;
+    for (std::size_t i = 0; i + size <= columns_.size(); i += size) {
+      const kernels::LinearTap* taps = columns_.data() + i;
+      kernels::TapGroup group{};
+      group.start = std::min(taps[0].first, source_.width - kernels::tap_group_span);
+      if (taps[size - 1].second - group.start >= kernels::tap_group_span) return;
+      constexpr std::uint8_t zero = 0x80;
+      for (std::size_t k = 0; k < size; ++k) {
+        group.shuffle[4 * k] = static_cast<std::uint8_t>(taps[k].first - group.start);
+        group.shuffle[4 * k + 1] = zero;
+        group.shuffle[4 * k + 2] = static_cast<std::uint8_t>(taps[k].second - group.start);
+        group.shuffle[4 * k + 3] = zero;
+        group.weights[2 * k] =
+            static_cast<std::int16_t>(kernels::unit_weight - taps[k].second_weight);
+        group.weights[2 * k + 1] = static_cast<std::int16_t>(taps[k].second_weight);
+      }
+      groups_.push_back(group);
+    }
+  }
+
+  Size source_;
+  Size target_;
+  std::vector<kernels::LinearTap> columns_;
+  std::vector<kernels::LinearTap> rows_;
+  std::vector<kernels::TapGroup> groups_;
+};
+
+/// The rows of a resized image one by one, best from top to bottom.
+class RowResizer {
+ public:
+  /// Both stay alive as long as rows are asked for.
+  void start(const GrayView& image, const ResizePlan& plan) {
+    image_ = image;
+    plan_ = &plan;
+    for (auto& row : rows_) {
+      row.resize(static_cast<std::size_t>(plan.target().width));
+    }
+    row_numbers_ = {-1, -1};
+  }
+
+  /// Row y of the resized image: in `memory` for a row, or where the image itself has it.
+  const std::uint8_t* row(int y, std::uint8_t* memory) {
+    if (plan_->source() == plan_->target()) return image_.row(y);
+    const kernels::LinearTap& tap = plan_->row(y);
+    const std::uint16_t* first = source_row(tap.first);
+    const std::uint16_t* second = source_row(tap.second);
+    kernels::chosen_vision_table().blend_rows(first, second, tap.second_weight,
+                                              plan_->target().width, memory);
+    return memory;
+  }
+
+ private:
+  /// A source row brought to the target's width. Neighbouring rows never share a place.
+  const std::uint16_t* source_row(int number) {
+    const std::size_t place = static_cast<std::size_t>(number) % 2;
+    if (row_numbers_[place] != number) {
+      kernels::chosen_vision_table().resize_row(image_.row(number), plan_->columns(),
+                                                rows_[place].data());
+      row_numbers_[place] = number;
+    }
+    return rows_[place].data();
+  }
+
+  GrayView image_;
+  const ResizePlan* plan_ = nullptr;
+  std::array<std::vector<std::uint16_t>, 2> rows_;
+  std::array<int, 2> row_numbers_{-1, -1};
+};
 
 }  // namespace detail
 
@@ -69,35 +148,14 @@ inline GrayImage resize_linear_exact(const GrayView& image, int width, int heigh
     throw Error("resize_linear_exact: expected a size of at least 1 x 1, found " +
                 std::to_string(width) + " x " + std::to_string(height));
   }
-  const std::vector<detail::LinearTap> columns = detail::linear_taps(image.width, width);
-  const std::vector<detail::LinearTap> rows = detail::linear_taps(image.height, height);
-
-  // The last two source rows in use, resized. Neighbouring rows never share a place.
-  std::array<std::vector<std::uint16_t>, 2> resized_rows;
-  std::array<int, 2> resized_row_numbers{-1, -1};
-  for (auto& row : resized_rows) row.resize(static_cast<std::size_t>(width));
-  const auto resized_row = [&](int number) {
-    const std::size_t place = static_cast<std::size_t>(number) % 2;
-    if (resized_row_numbers[place] != number) {
-      detail::resize_row(image.row(number), columns, resized_rows[place].data());
-      resized_row_numbers[place] = number;
-    }
-    return resized_rows[place].data();
-  };
-
-  constexpr std::uint32_t half = 1u << 15;
+  detail::ResizePlan plan;
+  plan.set({image.width, image.height}, {width, height});
+  detail::RowResizer rows;
+  rows.start(image, plan);
   GrayImage result(width, height);
   for (int y = 0; y < height; ++y) {
-    const detail::LinearTap& tap = rows[static_cast<std::size_t>(y)];
-    const std::uint16_t* first = resized_row(tap.first);
-    const std::uint16_t* second = resized_row(tap.second);
-    const std::uint32_t second_weight = tap.second_weight;
-    const std::uint32_t first_weight = detail::unit_weight - second_weight;
-    std::uint8_t* to = result.row(y);
-    for (int x = 0; x < width; ++x) {
-      to[x] = static_cast<std::uint8_t>(
-          (first[x] * first_weight + second[x] * second_weight + half) >> 16);
-    }
+    const std::uint8_t* row = rows.row(y, result.row(y));
+    if (row != result.row(y)) std::copy(row, row + width, result.row(y));
   }
   return result;
 }

@@ -1,0 +1,116 @@
+// The detector's kernels for every instruction set, and the table of those chosen for this machine.
+//
+// As in kernels.hpp the .inl files are compiled in target regions, a namespace each. Machines with
+// AVX-512 run the kernels for AVX2.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include <mien/kernels/haar.hpp>
+#include <mien/kernels/instruction_set.hpp>
+#include <mien/kernels/pyramid.hpp>
+
+#if MIEN_X86_TARGETS
+#include <immintrin.h>
+#endif
+
+#if defined(__clang__)
+#define MIEN_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define MIEN_UNROLL _Pragma("GCC unroll 16")
+#else
+#define MIEN_UNROLL
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MIEN_ALWAYS_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define MIEN_ALWAYS_INLINE __forceinline
+#else
+#define MIEN_ALWAYS_INLINE inline
+#endif
+
+namespace mien::kernels {
+
+/// The vision kernels of one instruction set. See the .inl files.
+struct VisionKernelTable {
+  void (*resize_row)(const std::uint8_t* row, const RowTaps&, std::uint16_t* to) noexcept;
+  void (*blend_rows)(const std::uint16_t* first, const std::uint16_t* second,
+                     std::int32_t second_weight, std::int32_t count, std::uint8_t* to) noexcept;
+  void (*sum_row)(const std::uint8_t* pixels, std::int32_t count, const SumRows& above,
+                  const SumRows& to) noexcept;
+  void (*tilted_sum_row)(const std::uint8_t* pixels, const std::uint8_t* pixels_above,
+                         std::int32_t count, const std::uint32_t* above,
+                         const std::uint32_t* two_above, std::uint32_t* to) noexcept;
+  void (*split_row)(const std::uint32_t* from, std::int32_t count, const SplitRow& to) noexcept;
+  void (*measure_contrast)(const ContrastRows& sums, const ContrastRows& squared_sums,
+                           std::int32_t area, std::int64_t smallest_spread, std::int32_t count,
+                           float* factors, std::uint32_t* contrasted) noexcept;
+  void (*scan_row)(const HaarStage&, const HaarRow&, std::uint32_t* alive,
+                   std::uint32_t* uncertain) noexcept;
+  void (*gather_windows)(const HaarWindows&, const std::uint16_t* sums, const std::int32_t* origins,
+                         std::uint16_t* gathered) noexcept;
+  std::uint32_t (*judge_gathered)(const HaarStage&, const std::uint16_t* gathered,
+                                  const std::uint32_t* wide_sums, const std::int32_t* origins,
+                                  const float* factors, std::uint32_t& uncertain) noexcept;
+};
+
+namespace baseline {
+#include <mien/kernels/haar_lanes_baseline.inl>
+//
+#include <mien/kernels/haar.inl>
+#include <mien/kernels/pyramid_baseline.inl>
+
+inline constexpr VisionKernelTable vision_table = {
+    &resize_row,       &blend_rows, &sum_row,        &tilted_sum_row, &split_row,
+    &measure_contrast, &scan_row,   &gather_windows, &judge_gathered};
+}  // namespace baseline
+
+#if MIEN_X86_TARGETS
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+namespace avx2 {
+#include <mien/kernels/haar_lanes_avx2.inl>
+//
+#include <mien/kernels/haar.inl>
+#include <mien/kernels/pyramid_avx2.inl>
+
+inline constexpr VisionKernelTable vision_table = {
+    &resize_row,       &blend_rows, &sum_row,        &tilted_sum_row, &split_row,
+    &measure_contrast, &scan_row,   &gather_windows, &judge_gathered};
+}  // namespace avx2
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif  // MIEN_X86_TARGETS
+
+#undef MIEN_UNROLL
+#undef MIEN_ALWAYS_INLINE
+
+/// The vision kernels of a set that is supported().
+inline const VisionKernelTable& vision_table_for(InstructionSet set) noexcept {
+#if MIEN_X86_TARGETS
+  if (set != InstructionSet::baseline) return avx2::vision_table;
+#endif
+  (void)set;
+  return baseline::vision_table;
+}
+
+/// The vision kernels chosen for this process at the first call. Throws Error as
+/// choose_instruction_set.
+inline const VisionKernelTable& chosen_vision_table() {
+  static const VisionKernelTable& table = vision_table_for(choose_instruction_set());
+  return table;
+}
+
+}  // namespace mien::kernels

@@ -1,0 +1,342 @@
+// Finds the windows of a level that a cascade accepts.
+//
+// The first stages reject most windows and are evaluated for whole rows. The windows that are left
+// lie far apart; sixteen at a time, their sums are brought together, so that the other stages read
+// them like neighbours.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <mien/kernels/vision_kernels.hpp>
+#include <mien/vision/cascade.hpp>
+#include <mien/vision/haar_program.hpp>
+#include <mien/vision/level_tables.hpp>
+
+namespace mien::detail {
+
+/// The pixels of a window that its contrast is measured on: all but a border of one pixel.
+inline Rect normalisation_rect(int window_width, int window_height) noexcept {
+  return {1, 1, window_width - 2, window_height - 2};
+}
+
+/// 1 / (area * standard deviation), where `spread` = area * sum of squares - (sum)^2.
+inline float normalisation_factor(std::int64_t spread) noexcept {
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(spread)));
+}
+
+/// The smallest spread that is not flat. OpenCV demands area * normalisation_factor < 0.1, a
+/// standard deviation above 10; that is monotonic, so one integer comparison decides the same.
+inline std::int64_t smallest_spread(int area) noexcept {
+  const auto is_flat = [area](std::int64_t spread) {
+    return static_cast<double>(area) * static_cast<double>(normalisation_factor(spread)) >= 0.1;
+  };
+  std::int64_t flat = 1;
+  std::int64_t contrasted = std::int64_t{area} * area * 255 * 255 + 1;
+  while (contrasted - flat > 1) {
+    const std::int64_t middle = flat + (contrasted - flat) / 2;
+    (is_flat(middle) ? flat : contrasted) = middle;
+  }
+  return contrasted;
+}
+
+/// A cascade and what is worked out from it once.
+class ScannableCascade {
+ public:
+  explicit ScannableCascade(Cascade cascade)
+      : cascade_(std::move(cascade)),
+        program_(cascade_),
+        inside_(normalisation_rect(cascade_.window_width(), cascade_.window_height())),
+        smallest_spread_(detail::smallest_spread(inside_.width * inside_.height)) {
+    int nodes = 0;
+    const int enough = cascade_.has_only_stumps() ? enough_stumps : enough_branches;
+    while (row_stages_ < program_.stage_count() && nodes < enough) {
+      nodes += program_.node_count(row_stages_++);
+    }
+    const TableLayout gathered{1, gathered_width(), gathered_width(), gathered_size()};
+    program_.place_nodes(program_.stage_count(), gathered, kernels::haar_lanes, gathered_nodes_);
+  }
+
+  const Cascade& cascade() const noexcept { return cascade_; }
+  const HaarProgram& program() const noexcept { return program_; }
+  /// Where a window's contrast is measured, and the smallest spread that is not flat.
+  const Rect& inside() const noexcept { return inside_; }
+  std::int64_t smallest_spread() const noexcept { return smallest_spread_; }
+  /// How many stages are evaluated for whole rows.
+  std::size_t row_stages() const noexcept { return row_stages_; }
+  /// All nodes with their corners in gathered windows.
+  const std::vector<kernels::HaarNode>& gathered_nodes() const noexcept { return gathered_nodes_; }
+  int gathered_width() const noexcept { return cascade_.window_width() + 1; }
+  int gathered_height() const noexcept { return cascade_.window_height() + 1; }
+  /// Entries of one window's table.
+  int gathered_size() const noexcept { return gathered_width() * gathered_height(); }
+
+ private:
+  // By measurement: fewer leave too many windows to gather, more evaluate too many dead ones. Nodes
+  // of trees take longer.
+  static constexpr int enough_stumps = 64;
+  static constexpr int enough_branches = 32;
+
+  Cascade cascade_;
+  HaarProgram program_;
+  Rect inside_;
+  std::int64_t smallest_spread_;
+  std::size_t row_stages_ = 0;
+  std::vector<kernels::HaarNode> gathered_nodes_;
+};
+
+/// A window that passed all stages: its place in its level, in pixels, and by how much its last sum
+/// exceeded the threshold.
+struct AcceptedWindow {
+  int x = 0;
+  int y = 0;
+  float margin = 0;
+};
+
+/// The memory for scanning levels by any cascade; one for each thread.
+class CascadeScanner {
+ public:
+  /// Calls accept(AcceptedWindow) for the windows of `tables` that are looked at and accepted, in
+  /// no particular order. The tables begin at the level's row `first_row` and have at least
+  /// `row_end` - `first_row` - 1 + window height rows; windows start at rows from first_row to
+  /// row_end - 1.
+  template <class Accept>
+  void scan(const ScannableCascade& cascade, const LevelTables& tables, int level_width,
+            int first_row, int row_end, Accept&& accept) {
+    cascade_ = &cascade;
+    tables_ = &tables;
+    const TableLayout& layout = tables.layout();
+    const int positions = level_width + 1 - cascade.cascade().window_width();
+    if (positions <= 0 || row_end <= first_row) return;
+    window_count_ = (positions + layout.step - 1) / layout.step;
+    cascade.program().place_nodes(cascade.row_stages(), layout, 1, nodes_);
+    cascade.program().place_wide_nodes(layout, wide_nodes_);
+    const std::size_t words =
+        static_cast<std::size_t>((window_count_ + kernels::haar_block - 1) / kernels::haar_block);
+    factors_.resize(words * kernels::haar_block);
+    contrasted_.resize(words);
+    alive_.resize(words);
+    uncertain_.resize(words);
+
+    waiting_.resize(std::max(waiting_.size(), program().stage_count() + 1));
+    for (auto& windows : waiting_) windows.clear();
+    for (int y = 0; y < row_end - first_row; y += layout.step) scan_row(y);
+    for (std::size_t stage = cascade.row_stages(); stage < program().stage_count(); ++stage) {
+      evaluate_waiting(stage);
+    }
+    for (const Window& window : waiting_[program().stage_count()]) {
+      const int y = window.origin / layout.row;
+      const int x = window.origin % layout.row * layout.step;
+      accept(AcceptedWindow{x, first_row + y, margin(window)});
+    }
+  }
+
+ private:
+  /// A window's first entry in the tables, and the factor that makes up for its contrast.
+  struct Window {
+    std::int32_t origin;
+    float factor;
+  };
+
+  const HaarProgram& program() const noexcept { return cascade_->program(); }
+  const TableLayout& layout() const noexcept { return tables_->layout(); }
+
+  /// The stages that whole rows go through.
+  void scan_row(int y) {
+    measure_contrast(y);
+    const std::int32_t origin = y * layout().row;
+    const kernels::HaarRow row{tables_->low_sums() + origin, tables_->sums() + origin,
+                               factors_.data(), window_count_};
+    alive_ = contrasted_;
+    for (std::size_t number = 0; number < cascade_->row_stages(); ++number) {
+      const kernels::HaarStage stage = program().stage(number, nodes_, wide_nodes_);
+      kernels::chosen_vision_table().scan_row(stage, row, alive_.data(), uncertain_.data());
+      settle_row(number, origin);
+      if (number == 0) leave_out_skipped();
+    }
+    for_each_window(alive_, [&](std::int32_t i) {
+      waiting_[cascade_->row_stages()].push_back(
+          {origin + i, factors_[static_cast<std::size_t>(i)]});
+    });
+  }
+
+  void measure_contrast(int y) {
+    const Rect& inside = cascade_->inside();
+    const auto corners = [&](const std::uint32_t* table) {
+      const auto at = [&](int dx, int dy) {
+        return table + layout()(inside.x + dx, y + inside.y + dy, false);
+      };
+      return kernels::ContrastRows{at(0, 0), at(inside.width, 0), at(0, inside.height),
+                                   at(inside.width, inside.height)};
+    };
+    kernels::chosen_vision_table().measure_contrast(
+        corners(tables_->sums()), corners(tables_->squared_sums()), inside.width * inside.height,
+        cascade_->smallest_spread(), window_count_, factors_.data(), contrasted_.data());
+  }
+
+  /// Decides exactly where single precision could not.
+  void settle_row(std::size_t stage, std::int32_t origin) {
+    for_each_window(uncertain_, [&](std::int32_t i) {
+      if (passes(stage, {origin + i, factors_[static_cast<std::size_t>(i)]})) return;
+      alive_[static_cast<std::size_t>(i / kernels::haar_block)] &=
+          ~(1u << (i % kernels::haar_block));
+    });
+  }
+
+  /// After a looked-at window that fails the first stage, the next one of the row is not looked at.
+  /// In a run of such windows these are every second one, starting with the first.
+  void leave_out_skipped() noexcept {
+    constexpr std::uint32_t even = 0x55555555u;
+    std::uint32_t skipped_first = 0;  // whether the word before skips this word's first window
+    for (std::size_t i = 0; i < alive_.size(); ++i) {
+      const std::uint32_t failed = contrasted_[i] & ~alive_[i] & ~skipped_first;
+      const std::uint32_t starts = failed & ~(failed << 1);
+      // Adding a run's first bit clears the run.
+      const std::uint32_t even_runs = failed & ~(failed + (starts & even));
+      const std::uint32_t looked_at = (even_runs & even) | (failed & ~even_runs & ~even);
+      alive_[i] &= ~(looked_at << 1 | skipped_first);
+      skipped_first = looked_at >> 31;
+    }
+  }
+
+  /// Calls function(i) for the windows of a row whose bits are set.
+  template <class Function>
+  static void for_each_window(const std::vector<std::uint32_t>& words, Function&& function) {
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      auto window = static_cast<std::int32_t>(i) * kernels::haar_block;
+      for (std::uint32_t word = words[i]; word != 0; ++window, word >>= 1) {
+        if ((word & 1u) != 0) function(window);
+      }
+    }
+  }
+
+  /// Takes the windows that wait for a stage through it and the next ones.
+  void evaluate_waiting(std::size_t stage) {
+    const std::vector<Window>& windows = waiting_[stage];
+    for (std::size_t first = 0; first < windows.size(); first += kernels::haar_lanes) {
+      const std::size_t count =
+          std::min(windows.size() - first, static_cast<std::size_t>(kernels::haar_lanes));
+      evaluate(windows.data() + first, count, stage);
+    }
+  }
+
+  /// Up to sixteen windows through as many stages as pay. What is left waits for the next one.
+  void evaluate(const Window* windows, std::size_t count, std::size_t stage) {
+    constexpr std::size_t lanes = kernels::haar_lanes;
+    std::array<std::int32_t, lanes> origins;
+    std::array<float, lanes> factors;
+    for (std::size_t i = 0; i < lanes; ++i) {
+      const Window& window = windows[i < count ? i : 0];
+      origins[i] = window.origin;
+      factors[i] = window.factor;
+    }
+    gather(origins.data());
+    std::uint32_t alive = (1u << count) - 1;
+    do {
+      std::uint32_t uncertain = 0;
+      const std::uint32_t passed = kernels::chosen_vision_table().judge_gathered(
+          program().stage(stage, cascade_->gathered_nodes(), wide_nodes_), gathered_.data(),
+          tables_->sums(), origins.data(), factors.data(), uncertain);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t bit = 1u << i;
+        if ((alive & uncertain & bit) != 0 && !passes(stage, windows[i])) uncertain &= ~bit;
+      }
+      alive &= passed | uncertain;
+      ++stage;
+    } while (alive != 0 && pays_to_go_on(alive, count, stage));
+    for (std::size_t i = 0; i < count; ++i) {
+      if ((alive >> i & 1u) != 0) waiting_[stage].push_back(windows[i]);
+    }
+  }
+
+  /// Whether the windows that are still alive should go through a stage as they are. Otherwise they
+  /// are gathered anew, with others, which pays when few of many are left and the stage is long.
+  bool pays_to_go_on(std::uint32_t alive, std::size_t count, std::size_t stage) const noexcept {
+    if (stage == program().stage_count()) return false;
+    std::size_t left = 0;
+    for (; alive != 0; alive &= alive - 1) ++left;
+    const auto nodes = static_cast<std::size_t>(program().node_count(stage));
+    return 2 * left > count || left * nodes_per_window > nodes;
+  }
+
+  void gather(const std::int32_t* origins) {
+    const std::size_t table =
+        static_cast<std::size_t>(cascade_->gathered_size()) * kernels::haar_lanes;
+    const bool tilted = cascade_->cascade().has_tilted_features();
+    gathered_.resize(tilted ? 2 * table : table);
+    const kernels::HaarWindows windows{cascade_->gathered_width(), cascade_->gathered_height(),
+                                       layout().step, layout().plane, layout().row};
+    const auto gather_windows = kernels::chosen_vision_table().gather_windows;
+    gather_windows(windows, tables_->low_sums(), origins, gathered_.data());
+    if (tilted) {
+      gather_windows(windows, tables_->low_sums() + layout().tilted, origins,
+                     gathered_.data() + table);
+    }
+  }
+
+  bool passes(std::size_t stage, const Window& window) const noexcept {
+    return exact_sum(stage, window) >=
+           static_cast<double>(cascade_->cascade().stages()[stage].threshold);
+  }
+
+  float margin(const Window& window) const noexcept {
+    const std::size_t last = program().stage_count() - 1;
+    return static_cast<float>(exact_sum(last, window) -
+                              static_cast<double>(cascade_->cascade().stages()[last].threshold));
+  }
+
+  /// A stage's sum in double precision and in the file's order.
+  double exact_sum(std::size_t stage_number, const Window& window) const noexcept {
+    const Cascade& cascade = cascade_->cascade();
+    const CascadeStage& stage = cascade.stages()[stage_number];
+    double total = 0.0;
+    for (std::size_t i = 0; i < stage.classifier_count; ++i) {
+      const WeakClassifier& tree = cascade.classifiers()[stage.first_classifier + i];
+      int child = 0;
+      do {
+        const CascadeNode& node =
+            cascade.nodes()[tree.first_node + static_cast<std::size_t>(child)];
+        const float value = exact_value(cascade.features()[node.feature], window) * window.factor;
+        child = value < node.threshold ? node.left : node.right;
+      } while (child > 0);
+      total +=
+          static_cast<double>(cascade.leaves()[tree.first_leaf + static_cast<std::size_t>(-child)]);
+    }
+    return total;
+  }
+
+  float exact_value(const HaarFeature& feature, const Window& window) const noexcept {
+    std::uint32_t value = 0;
+    const std::uint32_t* sums = tables_->sums() + window.origin;
+    for (int i = 0; i < feature.rect_count; ++i) {
+      for_each_corner(feature.rects[static_cast<std::size_t>(i)], feature.tilted,
+                      [&](const Corner& corner) {
+                        value += static_cast<std::uint32_t>(corner.weight) *
+                                 sums[layout()(corner.x, corner.y, feature.tilted)];
+                      });
+    }
+    return static_cast<float>(static_cast<std::int32_t>(value));
+  }
+
+  static constexpr std::size_t nodes_per_window = 12;  // by measurement
+
+  const ScannableCascade* cascade_ = nullptr;
+  const LevelTables* tables_ = nullptr;
+  std::int32_t window_count_ = 0;         // of a row
+  std::vector<kernels::HaarNode> nodes_;  // of the row stages, in the tables
+  std::vector<kernels::HaarWideNode> wide_nodes_;
+  std::vector<float> factors_;
+  // Bits of a row's windows.
+  std::vector<std::uint32_t> contrasted_;
+  std::vector<std::uint32_t> alive_;
+  std::vector<std::uint32_t> uncertain_;
+  std::vector<std::vector<Window>> waiting_;  // for each stage, those accepted last
+  std::vector<std::uint16_t> gathered_;
+};
+
+}  // namespace mien::detail
