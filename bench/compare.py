@@ -13,7 +13,6 @@ import gc
 import json
 import os
 import platform
-import re
 import shlex
 import shutil
 import statistics
@@ -34,6 +33,7 @@ from engines import ENGINES, Engine, Mien
 from mien_tools import weights
 from mien_tools.container import FormatError
 from mien_tools.networks.mini_fer import MiniFer
+from served import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -281,19 +281,6 @@ def report(measured: list[Measured], skipped: dict[str, str], largest_output: fl
     lines += [""] * bool(skipped)
     lines += [f"Left out: {name}: {why}" for name, why in skipped.items()]
     return "\n".join(lines)
-
-
-def processor() -> str:
-    """The processor's name, family and model: a virtual machine's name alone can say little."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    fields = dict(re.findall(r"^([\w ]+?)\s*:\s*(.+)$", text, flags=re.MULTILINE))
-    names = ("model name", "cpu family", "model")
-    if not all(name in fields for name in names):
-        return platform.machine()
-    return "{}, family {}, model {}".format(*(fields[name] for name in names))
 
 
 def reason(error: Exception) -> str:

@@ -12,12 +12,13 @@ import importlib.metadata
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+
+from served import EngineError, ServedProgram
 
 INPUT_SHAPE = (1, 1, 40, 40)
 INPUT_NAME = "input"
@@ -33,10 +34,6 @@ ONNX_FILE = "mini_fer.onnx"
 MNN_FILE = "mini_fer.mnn"
 NCNN_PARAM_FILE = "mini_fer.ncnn.param"
 NCNN_BIN_FILE = "mini_fer.ncnn.bin"
-
-
-class EngineError(RuntimeError):
-    """An engine cannot do what it is asked; the message says why."""
 
 
 class Engine:
@@ -89,35 +86,22 @@ class Mien(Engine):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         command = [folder / PROGRAM_FILE, folder / MIEN_FILE, folder / INPUTS_FILE]
-        self._program = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._program = ServedProgram(command)
 
     def version(self) -> str:
-        return self._ask("about")
+        return self._program.ask("about")
 
     def run(self, index: int) -> np.ndarray:
-        return np.array(self._ask(f"output {index}").split(), dtype=np.float32)
+        return np.array(self._program.ask(f"output {index}").split(), dtype=np.float32)
 
     def times(self, count: int) -> list[int]:
-        return [int(word) for word in self._ask(f"run {count}").split()]
+        return [int(word) for word in self._program.ask(f"run {count}").split()]
 
     @classmethod
     def measure_start(cls, folder: Path) -> dict[str, float]:
         engine = cls(folder)
-        nanoseconds = int(engine._ask("start"))
+        nanoseconds = int(engine._program.ask("start"))
         return _start_report(nanoseconds, _peak_bytes(engine._program.pid))
-
-    def _ask(self, command: str) -> str:
-        try:
-            self._program.stdin.write(f"{command}\n")
-            self._program.stdin.flush()
-        except BrokenPipeError as error:
-            raise EngineError("serve_times ended, see its message above") from error
-        answer = self._program.stdout.readline()
-        if not answer:
-            raise EngineError("serve_times ended, see its message above")
-        return answer.strip()
 
 
 class OnnxRuntime(Engine):

@@ -21,25 +21,18 @@
 #include <string>
 #include <vector>
 
-#include <time.h>
-
 #include <mien/binary.hpp>
 #include <mien/models/mini_fer.hpp>
 
 #include "compiler.hpp"
+#include "cpu_time.hpp"
 
 namespace {
 
 using mien::Error;
 using mien::MiniFer;
+using mien::bench::cpu_nanoseconds;
 using Clock = std::chrono::steady_clock;
-
-/// What this process has used so far: other programs on the core do not count.
-long long cpu_nanoseconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return 1'000'000'000LL * time.tv_sec + time.tv_nsec;
-}
 
 std::vector<float> load_inputs(const std::string& path) {
   constexpr std::size_t input_bytes = MiniFer::Input::size * sizeof(float);
