@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <mien/vision/face_detector.hpp>
+#include <mien/vision/face_finder.hpp>
 
 #include "common/drawing.hpp"
 #include "common/image_file.hpp"
@@ -27,7 +27,7 @@ void print(const PhotoOptions& options, const std::string& path, const ImageFile
     print_line(json_line(json));
   } else {
     if (faces.empty()) print_line(path + ": no face");
-    for (const mien::Detection& face : faces) print_line(face_text(path, face));
+    for (const mien::Detection& face : faces) print_line(face_text(path, face.box, face.neighbors));
   }
 }
 
@@ -43,14 +43,14 @@ void draw(const std::string& path, const ImageFile& image,
 }
 
 int run(const PhotoOptions& options) {
-  const mien::FaceDetector detector(options.load_cascade());
+  const mien::FaceFinder finder = options.load_finder();
   return for_each_input(
       program_name, options.images, [&](const std::string& path, std::size_t number) {
         const ImageFile image = load_image(path);
         const mien::GrayImage gray = image.gray();
         std::vector<mien::Detection> faces;
         const double milliseconds =
-            milliseconds_of([&] { faces = detector.detect(gray.view(), options.detection()); });
+            milliseconds_of([&] { faces = finder.find(gray.view(), options.finder()); });
         print(options, path, image, faces, milliseconds);
         if (!options.output.empty()) {
           draw(numbered_path(options.output, number, options.images.size()), image, faces);

@@ -36,27 +36,18 @@ std::string percent(float probability) {
   return std::to_string(std::lround(100.0f * probability)) + " %";
 }
 
-nlohmann::ordered_json to_json(const Reader& reader, const Face& face) {
-  nlohmann::ordered_json json = face_json({face.box, face.neighbors});
-  json["expression"] = reader.label(face.expression);
-  for (std::size_t i = 0; i < face.probabilities.size(); ++i) {
-    json["probabilities"][reader.label(i)] = face.probabilities[i];
-  }
-  return json;
-}
-
 void print(const Options& options, const Reader& reader, const std::string& path,
            const ImageFile& image, const std::vector<Face>& faces, const Milliseconds& time) {
   if (options.json) {
     nlohmann::ordered_json json = image_json(path, image);
-    for (const Face& face : faces) json["faces"].push_back(to_json(reader, face));
+    for (const Face& face : faces) json["faces"].push_back(face_json(reader, face));
     json["milliseconds"] = {{"detect", time.detect}, {"classify", time.classify}};
     print_line(json_line(json));
     return;
   }
   if (faces.empty()) print_line(path + ": no face");
   for (const Face& face : faces) {
-    std::string line = face_text(path, {face.box, face.neighbors}) + ":";
+    std::string line = face_text(path, face.box, face.neighbors) + ":";
     for (std::size_t i = 0; i < face.probabilities.size(); ++i) {
       line += (i == 0 ? " " : ", ") + reader.label(i) + " " + percent(face.probabilities[i]);
     }
@@ -81,7 +72,7 @@ int run(const Options& options) {
   const mien::MiniFer network = mien::MiniFer::load(
       options.model.empty() ? model_path("mini_fer.mien", "--model") : options.model);
   network.verify();
-  const Reader reader(network, mien::FaceDetector(options.load_cascade()));
+  const Reader reader(network, options.load_finder());
   return for_each_input(
       program_name, options.images, [&](const std::string& path, std::size_t number) {
         const ImageFile image = load_image(path);
@@ -89,7 +80,7 @@ int run(const Options& options) {
         Milliseconds time;
         std::vector<mien::Detection> detections;
         time.detect = milliseconds_of(
-            [&] { detections = reader.detector().detect(gray.view(), options.detection()); });
+            [&] { detections = reader.finder().find(gray.view(), options.finder()); });
         std::vector<Face> faces;
         time.classify =
             milliseconds_of([&] { faces = reader.read(gray.view(), detections, options.views); });

@@ -14,7 +14,7 @@
 #include <mien/network.hpp>
 #include <mien/parallel.hpp>
 #include <mien/vision/crop.hpp>
-#include <mien/vision/face_detector.hpp>
+#include <mien/vision/face_finder.hpp>
 #include <mien/vision/image.hpp>
 
 namespace mien {
@@ -219,15 +219,17 @@ class ExpressionReader {
  public:
   using Workspace = typename ExpressionClassifier<Network>::Workspace;
 
-  ExpressionReader(Network network, FaceDetector detector)
-      : classifier_(std::move(network)), detector_(std::move(detector)) {}
+  ExpressionReader(Network network, FaceFinder finder)
+      : classifier_(std::move(network)), finder_(std::move(finder)) {}
 
   /// From a .mien file and a .haar file. Throws Error.
   ExpressionReader(const std::string& model_path, const std::string& cascade_path)
-      : ExpressionReader(Network::load(model_path), FaceDetector(Cascade::load(cascade_path))) {}
+      : ExpressionReader(Network::load(model_path),
+                         FaceFinder(FaceDetector(Cascade::load(cascade_path)))) {}
 
   const ExpressionClassifier<Network>& classifier() const noexcept { return classifier_; }
-  const FaceDetector& detector() const noexcept { return detector_; }
+  const FaceFinder& finder() const noexcept { return finder_; }
+  const FaceDetector& detector() const noexcept { return finder_.detector(); }
   /// An expression's name.
   const std::string& label(std::size_t expression) const {
     return classifier_.labels().at(expression);
@@ -235,11 +237,11 @@ class ExpressionReader {
 
   /// The faces in a photo, in the detector's order. Throws Error for options out of their ranges.
   std::vector<Face<Network>> read(const GrayView& photo, Views views = Views::centre,
-                                  const DetectionOptions& options = {}) const {
-    return read(photo, detector_.detect(photo, options), views);
+                                  const FinderOptions& options = {}) const {
+    return read(photo, finder_.find(photo, options), views);
   }
   std::vector<Face<Network>> read(const RgbView& photo, Views views = Views::centre,
-                                  const DetectionOptions& options = {}) const {
+                                  const FinderOptions& options = {}) const {
     return read(to_gray(photo).view(), views, options);
   }
 
@@ -274,7 +276,7 @@ class ExpressionReader {
 
  private:
   ExpressionClassifier<Network> classifier_;
-  FaceDetector detector_;
+  FaceFinder finder_;
 };
 
 }  // namespace mien

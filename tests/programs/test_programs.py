@@ -290,3 +290,13 @@ def test_detect_gives_opencvs_rectangles(programs: Path):
     checker = ROOT / "tools/check_photos.py"
     done = run(Path(sys.executable), checker, photos, "--detect", programs / "detect")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_detect_finds_the_faces_with_few_false_ones(programs: Path):
+    photos = SHARED / "photos"
+    if not (photos / "quality.json").exists():
+        pytest.skip("the labelled photos are not on this machine")
+    counter = ROOT / "tools/detection_quality.py"
+    command = [sys.executable, counter, photos, "--detect", programs / "detect", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
