@@ -38,6 +38,11 @@ install_build_tools() {
   export PATH="$PWD/build/cmake/bin:$PATH"
 }
 
+# What tests need besides: ffmpeg makes a clip for the program `video`.
+install_test_tools() {
+  install_packages ffmpeg
+}
+
 # The virtual environment .venv with the Python package, PyTorch's CPU build and the test tools.
 make_virtual_environment() {
   install_packages python3-venv

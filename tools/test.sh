@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 . tools/prerequisites.sh
 
 install_build_tools
+install_test_tools
 presets=(release sanitize)
 if command -v clang++ >/dev/null; then presets+=(clang); fi
 for preset in "${presets[@]}"; do

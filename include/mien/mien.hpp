@@ -5,3 +5,4 @@
 #include <mien/metrics.hpp>
 #include <mien/models/mini_fer.hpp>
 #include <mien/parallel.hpp>
+#include <mien/video.hpp>
