@@ -22,24 +22,7 @@
 #include <immintrin.h>
 #endif
 
-// Loops over register tiles must be unrolled for their arrays to become registers; GCC does that
-// at -O2 only when told to.
-#if defined(__clang__)
-#define MIEN_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define MIEN_UNROLL _Pragma("GCC unroll 16")
-#else
-#define MIEN_UNROLL
-#endif
-
-// Compilers stop inlining in large units; a vector's operation must never become a call.
-#if defined(__GNUC__) || defined(__clang__)
-#define MIEN_ALWAYS_INLINE inline __attribute__((always_inline))
-#elif defined(_MSC_VER)
-#define MIEN_ALWAYS_INLINE __forceinline
-#else
-#define MIEN_ALWAYS_INLINE inline
-#endif
+#include <mien/kernels/define_macros.inl>
 
 namespace mien::kernels {
 
@@ -98,8 +81,7 @@ namespace avx512 {
 
 #endif  // MIEN_X86_TARGETS
 
-#undef MIEN_UNROLL
-#undef MIEN_ALWAYS_INLINE
+#include <mien/kernels/undefine_macros.inl>
 
 /// The kernels of a set that is supported().
 inline const KernelTable& table_for(InstructionSet set) noexcept {

@@ -16,21 +16,7 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__clang__)
-#define MIEN_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define MIEN_UNROLL _Pragma("GCC unroll 16")
-#else
-#define MIEN_UNROLL
-#endif
-
-#if defined(__GNUC__) || defined(__clang__)
-#define MIEN_ALWAYS_INLINE inline __attribute__((always_inline))
-#elif defined(_MSC_VER)
-#define MIEN_ALWAYS_INLINE __forceinline
-#else
-#define MIEN_ALWAYS_INLINE inline
-#endif
+#include <mien/kernels/define_macros.inl>
 
 namespace mien::kernels {
 
@@ -94,8 +80,7 @@ inline constexpr VisionKernelTable vision_table = {
 
 #endif  // MIEN_X86_TARGETS
 
-#undef MIEN_UNROLL
-#undef MIEN_ALWAYS_INLINE
+#include <mien/kernels/undefine_macros.inl>
 
 /// The vision kernels of a set that is supported().
 inline const VisionKernelTable& vision_table_for(InstructionSet set) noexcept {
