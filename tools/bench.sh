@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 
 install_build_tools
 install_packages libbenchmark-dev
-cmake --preset release -DMIEN_BUILD_BENCHMARKS=ON
-cmake --build --preset release --target bench_networks bench_layers bench_detector bench_serve_times
+cmake --preset release -DMIEN_BUILD_BENCHMARKS=ON -DMIEN_BUILD_TESTS=OFF
+cmake --build --preset release
 echo "The benchmarks are in $PWD/build/bench; bench/README.md says how to read them"

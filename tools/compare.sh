@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares Mien with other inference engines, building and installing what is missing:
-# bash tools/compare.sh [--core N] [--rounds N] [--runs N]
+# Compares Mien with other inference engines, with OpenCV's face detector, and with the pipeline of
+# both in Python, building and installing what is missing: bash tools/compare.sh [--core N]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/prerequisites.sh
@@ -11,4 +11,6 @@ make_virtual_environment
 grep -v '^#' bench/requirements.txt | while read -r package; do
   .venv/bin/pip install --quiet "$package" || echo "Left out: $package cannot be installed" >&2
 done
-.venv/bin/python bench/compare.py "$@"
+for comparison in compare compare_detector compare_pipeline; do
+  .venv/bin/python "bench/$comparison.py" "$@"
+done
