@@ -71,6 +71,12 @@ struct FoldedConv2d {
   }
 };
 
+/// Memory for packed weights. Zeros, where output channels do not fill their last block.
+inline AlignedBuffer packed_memory(const kernels::WindowGeometry& g, int block, std::size_t size) {
+  const bool filled = g.out_channels / g.groups % block == 0;
+  return filled ? AlignedBuffer::uninitialized(size) : AlignedBuffer(size);
+}
+
 /// How a convolution of one geometry is computed: scratch memory for an image, packing, and the
 /// call for a batch. There are three ways; each takes images without padding.
 template <class Window>
@@ -119,8 +125,10 @@ struct Winograd {
       aligned_size(kernels::winograd_scratch_size<Scheme>(geometry, kernels::largest_conv2d_block));
 
   static AlignedBuffer pack(const kernels::KernelTable& table, const std::vector<float>& weight) {
-    AlignedBuffer packed(kernels::packed_winograd_size<Scheme>(geometry, table.conv2d_block));
-    kernels::pack_winograd<Scheme>(geometry, table.conv2d_block, weight.data(), packed.data());
+    const int block = table.conv2d_block;
+    AlignedBuffer packed =
+        packed_memory(geometry, block, kernels::packed_winograd_size<Scheme>(geometry, block));
+    kernels::pack_winograd<Scheme>(geometry, block, weight.data(), packed.data());
     return packed;
   }
 
@@ -147,8 +155,10 @@ struct Direct {
                                     geometry.stride_y == 1 && geometry.stride_x == 1 && !padded;
 
   static AlignedBuffer pack(const kernels::KernelTable& table, const std::vector<float>& weight) {
-    AlignedBuffer packed(kernels::packed_conv2d_size(geometry, table.conv2d_block));
-    kernels::pack_conv2d(geometry, table.conv2d_block, weight.data(), packed.data());
+    const int block = table.conv2d_block;
+    AlignedBuffer packed =
+        packed_memory(geometry, block, kernels::packed_conv2d_size(geometry, block));
+    kernels::pack_conv2d(geometry, block, weight.data(), packed.data());
     return packed;
   }
 
