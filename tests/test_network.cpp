@@ -94,8 +94,8 @@ TEST_CASE("a batch gives what each input gives alone") {
     expected.insert(expected.end(), output.begin(), output.end());
   }
   for (const int count : {0, 1, 4, 11}) {
-    for (const int batch : {1, 3, 4, 16}) {
-      for (const int threads : {1, 2, 3, 16}) {
+    for (const int batch : {1, 4, 16}) {
+      for (const int threads : {1, 3}) {
         CAPTURE(count);
         CAPTURE(batch);
         CAPTURE(threads);
