@@ -29,21 +29,23 @@ import torch
 from tqdm import tqdm
 
 import engines
+from comparison import (
+    ROOT,
+    CompareError,
+    add_core_option,
+    add_program_option,
+    positive,
+    processor,
+    require_program,
+)
 from engines import ENGINES, Engine, Mien
 from mien_tools import weights
 from mien_tools.container import FormatError
 from mien_tools.networks.mini_fer import MiniFer
-from served import processor
-
-ROOT = Path(__file__).resolve().parents[1]
 
 INPUT_COUNT = 16
 WARM_UP_RUNS = 20
 STARTS = 3
-
-
-class CompareError(RuntimeError):
-    """The comparison cannot be made; the message says what, where, expected and found."""
 
 
 @dataclass
@@ -85,43 +87,20 @@ def output_to_standard_error() -> Iterator[None]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    cores = sorted(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--core",
-        type=int,
-        default=cores[-1],
-        choices=cores,
-        help="the core to run on (default: the last)",
-    )
+    add_core_option(parser)
     parser.add_argument("--rounds", type=positive, default=12, help="turns of all engines")
     parser.add_argument("--runs", type=positive, default=300, help="inferences a turn")
     parser.add_argument(
         "--model", type=Path, default=ROOT / "examples/models/mini_fer.mien", help="a MiniFER"
     )
-    parser.add_argument(
-        "--program",
-        type=Path,
-        default=ROOT / "build/bench/serve_times",
-        help="Mien's program (default build/bench/serve_times)",
-    )
+    add_program_option(parser, "build/bench/serve_times")
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, found {value}")
-    return value
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> str:
     """Prepare the models, run all engines, and return the report."""
-    if not arguments.program.exists():
-        raise CompareError(
-            f"{arguments.program}: expected the built program, found none; build it by: "
-            "bash tools/bench.sh"
-        )
+    require_program(arguments.program, "tools/bench.sh")
     inputs = np.random.default_rng(0).random((INPUT_COUNT, *engines.INPUT_SHAPE), dtype=np.float32)
     module = load_network(arguments.model)
     skipped = prepare(folder, module, inputs, arguments)

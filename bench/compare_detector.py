@@ -20,16 +20,20 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from comparison import (
+    ROOT,
+    CompareError,
+    add_core_option,
+    add_program_option,
+    positive,
+    processor,
+    require_program,
+)
 from mien_tools.cascade import read_cascade
 from mien_tools.container import FormatError
-from served import EngineError, ServedProgram, processor
+from served import EngineError, ServedProgram
 
-ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".webp"}
-
-
-class CompareError(RuntimeError):
-    """The comparison cannot be made; the message says what, where, expected and found."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,6 @@ class Row:
 
 
 def parse_arguments() -> argparse.Namespace:
-    cores = sorted(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "photos", type=Path, nargs="?", default=ROOT / "examples/images", help="a folder of photos"
@@ -61,21 +64,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--min-neighbors", type=int, default=4)
     parser.add_argument("--min-size", type=int, default=0, help="smallest object, in pixels")
     parser.add_argument("--rounds", type=positive, default=3, help="turns on each photo")
-    parser.add_argument("--core", type=int, default=cores[-1], choices=cores)
-    parser.add_argument(
-        "--program",
-        type=Path,
-        default=ROOT / "build/bench/serve_detections",
-        help="Mien's program (default: build/bench/serve_detections)",
-    )
+    add_core_option(parser)
+    add_program_option(parser, "build/bench/serve_detections")
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, found {value}")
-    return value
 
 
 class Detectors:
@@ -84,11 +75,7 @@ class Detectors:
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         if not hasattr(cv2, "CascadeClassifier"):
             raise CompareError(f"OpenCV: expected version 4, found {cv2.__version__}")
-        if not options.program.exists():
-            raise CompareError(
-                f"{options.program}: expected the built program, found none; build it by: "
-                "bash tools/bench.sh"
-            )
+        require_program(options.program, "tools/bench.sh")
         cv2.setNumThreads(1)
         self._options = options
         self._pixels = folder / "gray"

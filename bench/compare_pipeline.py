@@ -28,11 +28,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from compare import CompareError, load_network, positive, processor
+from compare import load_network
+from comparison import (
+    ROOT,
+    CompareError,
+    add_core_option,
+    add_program_option,
+    positive,
+    processor,
+    require_program,
+)
 from mien_tools import weights
 from mien_tools.container import FormatError
-
-ROOT = Path(__file__).resolve().parents[1]
 
 WIDTH, HEIGHT = 640, 480
 SMALLEST_FACE = 80
@@ -158,15 +165,8 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    cores = sorted(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--core",
-        type=int,
-        default=cores[-1],
-        choices=cores,
-        help="the core to run on (default: the last)",
-    )
+    add_core_option(parser)
     parser.add_argument("--rounds", type=positive, default=9, help="turns of all pipelines")
     parser.add_argument("--frames", type=positive, default=40, help="frames a turn")
     parser.add_argument(
@@ -178,21 +178,12 @@ def parse_arguments() -> argparse.Namespace:
         default=ROOT / "examples/images/astronaut.png",
         help="a square photo of a face (default: the astronaut)",
     )
-    parser.add_argument(
-        "--program",
-        type=Path,
-        default=ROOT / "build/examples/video",
-        help="Mien's program (default build/examples/video)",
-    )
+    add_program_option(parser, "build/examples/video")
     return parser.parse_args()
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> str:
-    if not arguments.program.exists():
-        raise CompareError(
-            f"{arguments.program}: expected the built program, found none; build it by: "
-            "bash tools/build.sh"
-        )
+    require_program(arguments.program, "tools/build.sh")
 
     module = load_network(arguments.model)
     python = Python(module, list(weights.read(arguments.model).labels), folder)

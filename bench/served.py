@@ -1,7 +1,5 @@
-"""What the comparisons share: programs that answer commands, and the processor's name."""
+"""Programs that answer commands."""
 
-import platform
-import re
 import subprocess
 from pathlib import Path
 
@@ -33,16 +31,3 @@ class ServedProgram:
         if not answer:
             raise EngineError(f"{self._name} ended, see its message above")
         return answer.strip()
-
-
-def processor() -> str:
-    """The processor's name, family and model: a virtual machine's name alone can say little."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    fields = dict(re.findall(r"^([\w ]+?)\s*:\s*(.+)$", text, flags=re.MULTILINE))
-    names = ("model name", "cpu family", "model")
-    if not all(name in fields for name in names):
-        return platform.machine()
-    return "{}, family {}, model {}".format(*(fields[name] for name in names))
