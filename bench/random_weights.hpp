@@ -1,6 +1,8 @@
-// Weight files in memory, with random numbers, for layers that are measured by themselves.
+// Weight files in memory, with random numbers, for layers and networks that have no trained ones.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -74,6 +76,9 @@ struct TensorsOf<Residual<Body, Shortcut>> {
   }
 };
 
+template <class... Branches>
+struct TensorsOf<Concatenate<Branches...>> : TensorsOf<Sequential<Branches...>> {};
+
 /// Appends integers, floats and strings as binary.hpp describes them.
 class BinaryWriter {
  public:
@@ -97,29 +102,74 @@ class BinaryWriter {
 
   void zeros_up_to(std::size_t size) { bytes_.resize(size); }
 
+  /// Fills in the first BinaryReader::header_size bytes when the rest is there.
+  void seal(const std::string& kind, std::uint32_t version) {
+    BinaryWriter checked;
+    checked.integer(std::uint64_t{bytes_.size()});
+    std::copy(checked.bytes_.begin(), checked.bytes_.end(), bytes_.begin() + size_position);
+    BinaryWriter seal;
+    for (const char letter : "\x89" + kind + "\r\n\x1a") {
+      seal.integer(static_cast<std::uint8_t>(letter));
+    }
+    seal.integer(version);
+    seal.integer(crc32(bytes_.data() + size_position, bytes_.size() - size_position));
+    std::copy(seal.bytes_.begin(), seal.bytes_.end(), bytes_.begin());
+  }
+
   const std::vector<std::uint8_t>& bytes() const noexcept { return bytes_; }
 
  private:
+  static constexpr std::ptrdiff_t size_position = 16;
+
   std::vector<std::uint8_t> bytes_;
 };
 
-/// What follows the 24 bytes of the seal: a .mien file of these tensors without labels or
-/// verification vectors. weights.hpp describes it.
-inline std::vector<std::uint8_t> random_weight_file_body(const std::vector<TensorShape>& tensors) {
+/// Numbers with which values neither vanish nor grow from layer to layer: filters as He et al.
+/// (arXiv 1502.01852) begin with, batch normalisations that do little.
+inline void append_random(const TensorShape& tensor, std::mt19937& generator,
+                          BinaryWriter& writer) {
+  const bool is_filter = tensor.dimensions.size() > 1;
+  const auto inputs = static_cast<float>(tensor.size() / tensor.dimensions.front());
+  const float range = is_filter ? std::sqrt(6.0f / inputs) : 0.1f;
+  const bool around_one = !is_filter && (tensor.role == "weight" || tensor.role == "running_var");
+  std::uniform_real_distribution<float> distribution(-range, range);
+  for (std::size_t i = 0; i < tensor.size(); ++i) {
+    writer.f32((around_one ? 1.0f : 0.0f) + distribution(generator));
+  }
+}
+
+/// What a weight file says of its network.
+struct NetworkHeader {
+  std::string name = "random";
+  int input_channels = 1;
+  int input_height = 1;
+  int input_width = 1;
+  int labels = 0;
+};
+
+/// A .mien file (weights.hpp describes it) of these tensors, without verification vectors.
+inline WeightFile random_weight_file(const NetworkHeader& network,
+                                     const std::vector<TensorShape>& tensors) {
   constexpr std::size_t block_alignment = 64;
-  constexpr std::size_t seal_size = BinaryReader::header_size;
   const auto aligned = [](std::size_t position) {
     return (position + block_alignment - 1) / block_alignment * block_alignment;
   };
-  const auto header = [&](std::size_t first_block) {
+  const auto write_header = [&](std::size_t first_block) {
     BinaryWriter writer;
-    writer.string("random");
-    for (int side = 0; side < 4; ++side) writer.integer(std::uint32_t{1});  // input, face size
-    writer.f32(0.0f);                                                       // mean
-    writer.f32(1.0f);                                                       // standard deviation
-    writer.f32(1.0f);                                                       // temperature
-    writer.integer(std::uint32_t{0});                                       // flags
-    writer.integer(std::uint32_t{0});                                       // labels
+    writer.zeros_up_to(BinaryReader::header_size);
+    writer.string(network.name);
+    writer.integer(static_cast<std::uint32_t>(network.input_channels));
+    writer.integer(static_cast<std::uint32_t>(network.input_height));
+    writer.integer(static_cast<std::uint32_t>(network.input_width));
+    writer.integer(static_cast<std::uint32_t>(std::max(network.input_height, network.input_width)));
+    writer.f32(0.0f);                  // mean
+    writer.f32(1.0f);                  // standard deviation
+    writer.f32(1.0f);                  // temperature
+    writer.integer(std::uint32_t{0});  // flags
+    writer.integer(static_cast<std::uint32_t>(network.labels));
+    for (int label = 0; label < network.labels; ++label) {
+      writer.string("class" + std::to_string(label));
+    }
     writer.integer(static_cast<std::uint32_t>(tensors.size()));
     std::size_t block = first_block;
     for (const TensorShape& tensor : tensors) {
@@ -134,40 +184,34 @@ inline std::vector<std::uint8_t> random_weight_file_body(const std::vector<Tenso
     return writer;
   };
 
-  const std::size_t header_size = seal_size + header(0).bytes().size();
-  BinaryWriter writer = header(aligned(header_size));
+  const std::size_t header_size = write_header(0).bytes().size();
+  BinaryWriter writer = write_header(aligned(header_size));
   std::mt19937 generator;
-  std::uniform_real_distribution<float> distribution(-0.1f, 0.1f);
   for (const TensorShape& tensor : tensors) {
-    writer.zeros_up_to(aligned(seal_size + writer.bytes().size()) - seal_size);
-    const float centre = tensor.role == "running_var" ? 1.0f : 0.0f;  // variances are positive
-    for (std::size_t i = 0; i < tensor.size(); ++i) writer.f32(centre + distribution(generator));
+    writer.zeros_up_to(aligned(writer.bytes().size()));
+    append_random(tensor, generator, writer);
   }
-  return writer.bytes();
+  writer.seal("MIEN", 1);
+  return WeightFile::from_memory(writer.bytes().data(), writer.bytes().size(), "random weights");
 }
 
-/// A weight file with random numbers for a layer.
+/// For a layer.
 template <class Layer>
-WeightFile random_weight_file() {
-  constexpr std::uint32_t version = 1;
+WeightFile random_layer_file() {
   std::vector<TensorShape> tensors;
   TensorsOf<Layer>::append(tensors);
-  const std::vector<std::uint8_t> body = random_weight_file_body(tensors);
+  return random_weight_file({}, tensors);
+}
 
-  BinaryWriter size;
-  size.integer(std::uint64_t{BinaryReader::header_size + body.size()});
-  std::vector<std::uint8_t> checked = size.bytes();
-  checked.insert(checked.end(), body.begin(), body.end());
-
-  BinaryWriter seal;
-  for (const char letter : std::string("\x89MIEN\r\n\x1a")) {
-    seal.integer(static_cast<std::uint8_t>(letter));
-  }
-  seal.integer(version);
-  seal.integer(crc32(checked.data(), checked.size()));
-  std::vector<std::uint8_t> file = seal.bytes();
-  file.insert(file.end(), checked.begin(), checked.end());
-  return WeightFile::from_memory(file.data(), file.size(), "random weights");
+/// For a network.
+template <class Network>
+WeightFile random_network_file() {
+  using Input = typename Network::Input;
+  std::vector<TensorShape> tensors;
+  TensorsOf<typename Network::Layers>::append(tensors);
+  return random_weight_file({std::string(Network::name), Input::channels, Input::height,
+                             Input::width, static_cast<int>(Network::Output::size)},
+                            tensors);
 }
 
 }  // namespace mien::bench

@@ -16,6 +16,7 @@ using namespace mien;
 using namespace mien::kernels;
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float unit_roundoff = std::numeric_limits<float>::epsilon() / 2;
 
 int output_size(int size, int kernel, int stride, int padding) {
   return (size + 2 * padding - kernel) / stride + 1;
@@ -83,7 +84,6 @@ std::vector<float> rounding_bounds(const WindowGeometry& g, const std::vector<fl
                                    const std::vector<float>& weights,
                                    const std::vector<float>& bias) {
   constexpr float lambda = 6.0f;
-  constexpr float unit_roundoff = std::numeric_limits<float>::epsilon() / 2;
   const auto terms = static_cast<float>(weights.size() / bias.size() + 2);
   std::vector<float> bounds(size_of(g.out_channels, g.out_height, g.out_width));
   naive::conv2d(g, absolute(input).data(), absolute(weights).data(), absolute(bias).data(),
@@ -127,6 +127,19 @@ std::string text(Pooling pooling) {
   return pooling == Pooling::none ? "" : ", pooled";
 }
 
+/// The values of every group followed by zeros up to whole blocks, as weights are packed.
+std::vector<float> padded_groups(const std::vector<float>& values, int groups, int block) {
+  const std::size_t group = values.size() / static_cast<std::size_t>(groups);
+  const auto step = static_cast<std::size_t>(block);
+  std::vector<float> result;
+  for (std::size_t first = 0; first < values.size(); first += group) {
+    const auto from = values.begin() + static_cast<std::ptrdiff_t>(first);
+    result.insert(result.end(), from, from + static_cast<std::ptrdiff_t>(group));
+    result.resize((result.size() + step - 1) / step * step);
+  }
+  return result;
+}
+
 void check_conv2d(const WindowGeometry& g, int misalignment, Clamp clamp, Pooling pooling,
                   Random& random) {
   const KernelTable& table = chosen_table();
@@ -138,21 +151,13 @@ void check_conv2d(const WindowGeometry& g, int misalignment, Clamp clamp, Poolin
   naive::conv2d(g, input.data(), weights.data(), bias.data(), clamp, expected.data());
   expected = pooled(g, pooling, expected);
 
-  const auto block = static_cast<std::size_t>(table.conv2d_block);
   const auto offset = static_cast<std::size_t>(misalignment);
   std::vector<float> packed(packed_conv2d_size(g, table.conv2d_block) + offset);
   pack_conv2d(g, table.conv2d_block, weights.data(), packed.data() + offset);
-  const auto groups = static_cast<std::size_t>(g.groups);
-  const std::size_t group_out = bias.size() / groups;
-  const std::size_t group_stride = (group_out + block - 1) / block * block;
-  std::vector<float> packed_bias(groups * group_stride + offset);
-  for (std::size_t o = 0; o < bias.size(); ++o) {
-    packed_bias[offset + o / group_out * group_stride + o % group_out] = bias[o];
-  }
-  const int padded_height = g.in_height + 2 * g.padding_y;
-  const int padded_width = g.in_width + 2 * g.padding_x;
-  std::vector<float> padded(size_of(g.in_channels, padded_height, padded_width) + offset);
-  pad_image(g, padded_height, padded_width, input.data(), padded.data() + offset);
+  std::vector<float> packed_bias = padded_groups(bias, g.groups, table.conv2d_block);
+  packed_bias.insert(packed_bias.begin(), offset, 0.0f);
+  std::vector<float> padded(g.padded_size() + offset);
+  pad_image(g, input.data(), padded.data() + offset);
   constexpr float guard = 54321.0f;
   std::vector<float> output(expected.size() + offset + 16, guard);
   table.conv2d(g, padded.data() + offset, packed.data() + offset, packed_bias.data() + offset,
@@ -177,7 +182,8 @@ using WinogradKernel = decltype(KernelTable::winograd_3x3);
 template <class Scheme>
 void check_winograd(WinogradKernel convolve, double bound, const WindowGeometry& g, int images,
                     int misalignment, Clamp clamp, Pooling pooling, Random& random) {
-  const auto filter = static_cast<std::size_t>(g.in_channels * Scheme::kernel * Scheme::kernel);
+  const auto filter =
+      static_cast<std::size_t>(g.in_channels / g.groups * Scheme::kernel * Scheme::kernel);
   const std::size_t image_size = size_of(g.in_channels, g.in_height, g.in_width);
   const auto count = static_cast<std::size_t>(images);
   const auto offset = static_cast<std::size_t>(misalignment);
@@ -199,12 +205,13 @@ void check_winograd(WinogradKernel convolve, double bound, const WindowGeometry&
   const int block = chosen().conv2d_block;
   std::vector<float> packed(packed_winograd_size<Scheme>(g, block));
   pack_winograd<Scheme>(g, block, weights.data(), packed.data());
+  const std::vector<float> packed_bias = padded_groups(bias, g.groups, block);
   constexpr std::size_t guards = 16;
   constexpr float guard = 54321.0f;
   std::vector<float> scratch(count * winograd_scratch_size<Scheme>(g, block) + offset + guards,
                              guard);
   std::vector<float> output(expected.size() + offset + guards, guard);
-  convolve(g, images, input.data() + offset, packed.data(), bias.data(), clamp, pooling,
+  convolve(g, images, input.data() + offset, packed.data(), packed_bias.data(), clamp, pooling,
            scratch.data() + offset, output.data() + offset);
   const std::string what = "winograd F(" + std::to_string(Scheme::Vertical::tile) + "x" +
                            std::to_string(Scheme::Horizontal::tile) + ", " +
@@ -224,12 +231,13 @@ void check_winograd_on_random_shapes(WinogradKernel convolve, double bound, Rand
   const Clamp clamps[] = {no_clamp, {0.0f, infinity}, {0.0f, 6.0f}};
   for (int round = 0; round < 48; ++round) {
     WindowGeometry g{};
-    g.in_channels = winograd_channels * random.between(1, 4);
-    g.out_channels = winograd_channels * random.between(1, 5);
+    g.groups = round % 4 == 0 ? random.between(2, 3) : 1;
+    g.in_channels = g.groups * winograd_channels * random.between(1, 4);
+    g.out_channels = g.groups * winograd_channels * random.between(1, 5);
     g.in_height = random.between(Scheme::kernel, 19);
     g.in_width = random.between(Scheme::kernel, 19);
     g.kernel_height = g.kernel_width = Scheme::kernel;
-    g.stride_y = g.stride_x = g.groups = 1;
+    g.stride_y = g.stride_x = 1;
     g.padding_y = random.between(0, Scheme::kernel - 1);
     g.padding_x = random.between(0, Scheme::kernel - 1);
     g.out_height = output_size(g.in_height, g.kernel_height, 1, g.padding_y);
@@ -269,6 +277,7 @@ TEST_CASE("conv2d fills tiles of every width") {
 TEST_CASE("minimal filtering agrees with the definition of convolution") {
   Random random(5);
   check_winograd_on_random_shapes<Winograd3x3>(chosen().winograd_3x3, 1e-5, random);
+  check_winograd_on_random_shapes<Winograd3x3Small>(chosen().winograd_3x3_small, 1e-5, random);
   check_winograd_on_random_shapes<Winograd5x5>(chosen().winograd_5x5, 1e-4, random);
 }
 
@@ -314,6 +323,84 @@ TEST_CASE("max_pool2d agrees with its definition") {
     chosen().max_pool2d(g, input.data(), output.data() + offset);
     check_close("max_pool2d, " + text(g) + ", misalignment " + std::to_string(offset), expected,
                 output.data() + offset, std::vector<float>(expected.size()));
+  }
+}
+
+TEST_CASE("avg_pool2d agrees with its definition") {
+  Random random(6);
+  for (int round = 0; round < 300; ++round) {
+    WindowGeometry g = random.window(3);
+    g.in_channels = g.out_channels = random.between(1, 70);
+    const auto offset = static_cast<std::size_t>(random.between(0, 15));
+    const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
+    std::vector<float> expected(size_of(g.out_channels, g.out_height, g.out_width));
+    naive::avg_pool2d(g, input.data(), expected.data());
+    std::vector<float> output(expected.size() + offset);
+    chosen().avg_pool2d(g, input.data(), output.data() + offset);
+    std::vector<float> bounds(expected.size());
+    naive::avg_pool2d(g, absolute(input).data(), bounds.data());
+    const auto taps = static_cast<float>(g.kernel_height * g.kernel_width);
+    for (float& bound : bounds) bound *= (taps + 2.0f) * unit_roundoff;
+    check_close("avg_pool2d, " + text(g) + ", misalignment " + std::to_string(offset), expected,
+                output.data() + offset, bounds);
+  }
+}
+
+TEST_CASE("local_response_norm agrees with its definition") {
+  Random random(7);
+  const float betas[] = {0.25f, 0.5f, 0.75f, 1.0f};
+  for (int round = 0; round < 200; ++round) {
+    const LocalResponse response = {random.between(1, 12), 0.1f * static_cast<float>(round % 7),
+                                    betas[round % 4], 0.5f * static_cast<float>(1 + round % 3)};
+    REQUIRE(has_fast_power(response.beta));
+    const int channels = random.between(1, 100);
+    const int pixels = random.between(1, 9);
+    const auto offset = static_cast<std::size_t>(random.between(0, 15));
+    auto input = random.values(size_of(channels, 1, pixels) + offset);
+    for (float& value : input) value *= 4.0f;
+    std::vector<float> expected(input.size() - offset);
+    naive::local_response_norm(pixels, channels, response, input.data() + offset, expected.data());
+    constexpr std::size_t guards = 16;
+    constexpr float guard = 54321.0f;
+    const std::size_t scratch_size = local_response_norm_scratch_size(channels, response);
+    std::vector<float> scratch(offset + scratch_size + guards, guard);
+    std::vector<float> output(offset + expected.size() + guards, guard);
+    chosen().local_response_norm(pixels, channels, response, input.data() + offset,
+                                 scratch.data() + offset, output.data() + offset);
+    // The sum of squares is of one sign, so every operation adds its own rounding at most.
+    std::vector<float> bounds = absolute(expected);
+    for (float& bound : bounds) bound *= static_cast<float>(response.size + 8) * unit_roundoff;
+    check_close("local_response_norm, size " + std::to_string(response.size) + ", alpha " +
+                    std::to_string(response.alpha) + ", beta " + std::to_string(response.beta) +
+                    ", k " + std::to_string(response.k) + ", channels " + std::to_string(channels) +
+                    ", pixels " + std::to_string(pixels) + ", misalignment " +
+                    std::to_string(offset),
+                expected, output.data() + offset, bounds);
+    for (std::size_t i = 0; i < guards; ++i) {
+      REQUIRE(scratch[offset + scratch_size + i] == guard);
+      REQUIRE(output[offset + expected.size() + i] == guard);
+    }
+  }
+}
+
+TEST_CASE("add agrees with its definition") {
+  Random random(8);
+  const Clamp clamps[] = {no_clamp, {0.0f, infinity}, {0.0f, 1.0f}};
+  for (std::size_t size = 1; size < 70; ++size) {
+    for (const Clamp& clamp : clamps) {
+      const auto a = random.values(size);
+      const auto b = random.values(size);
+      std::vector<float> expected(size);
+      naive::add(size, a.data(), b.data(), clamp, expected.data());
+      constexpr float guard = 54321.0f;
+      std::vector<float> output = a;
+      output.push_back(guard);
+      chosen().add(size, output.data(), b.data(), clamp, output.data());
+      check_close("add, size " + std::to_string(size) + ", from " + std::to_string(clamp.low) +
+                      " to " + std::to_string(clamp.high),
+                  expected, output.data(), std::vector<float>(size));
+      REQUIRE(output.back() == guard);
+    }
   }
 }
 

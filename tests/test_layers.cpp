@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <ratio>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,9 @@ TEST_CASE("parameters are counted as PyTorch counts them") {
   CHECK(Compiled<BatchNorm2d<6>, Shape<6, 5, 5>>::parameter_count == 12);
   CHECK(Compiled<Dense<10, 7>, Shape<10, 1, 1>>::parameter_count == 77);
   CHECK(Compiled<InvertedResidual<128, 256>, Shape<128, 9, 9>>::parameter_count == 68864);
+  CHECK(Compiled<AvgPool2d<Kernel<2>>, Shape<3, 4, 4>>::parameter_count == 0);
+  using Branches = Concatenate<Conv2d<3, 8, Kernel<1>>, Conv2d<3, 2, Kernel<1>, NoBias>>;
+  CHECK(Compiled<Branches, Shape<3, 5, 5>>::parameter_count == 38);
 }
 
 TEST_CASE("a rectifier hands on what is not a number") {

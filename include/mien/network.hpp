@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <mien/layers/layers.hpp>
@@ -17,6 +18,26 @@
 #include <mien/weights.hpp>
 
 namespace mien {
+
+namespace detail {
+
+/// Hands an observer every step with its description.
+template <class Observer>
+class StepCounter {
+ public:
+  static constexpr bool never_throws =
+      std::is_nothrow_invocable_v<Observer&, const ForwardStep&, const float*>;
+
+  StepCounter(const ForwardStep* steps, Observer& observer) : next_(steps), observer_(observer) {}
+
+  void operator()(const float* values) noexcept(never_throws) { observer_(*next_++, values); }
+
+ private:
+  const ForwardStep* next_;
+  Observer& observer_;
+};
+
+}  // namespace detail
 
 /// A network's input, in PyTorch's order.
 template <int Channels, int Height, int Width>
@@ -32,17 +53,26 @@ using Input = Shape<Channels, Height, Width>;
 ///
 /// Objects are cheap to copy: copies share the weights, which never change. forward() may run in
 /// any number of threads at once, given a Workspace for each.
-template <class Derived, class InputShape, class... Layers>
+template <class Derived, class InputShape, class... LayerTypes>
 class Network {
-  using Body = Compiled<Sequential<Layers...>, InputShape>;
+  using Body = Compiled<Sequential<LayerTypes...>, InputShape>;
 
  public:
   using Input = InputShape;
   using Output = typename Body::Output;
+  /// The layers as one.
+  using Layers = Sequential<LayerTypes...>;
   /// Learned numbers, as PyTorch counts them: running statistics are not among them.
   static constexpr std::size_t parameter_count = Body::parameter_count;
   /// Multiply-adds of convolutions, dense layers and unfused batch normalisations for one input.
   static constexpr std::size_t multiply_adds = Body::multiply_adds;
+  /// The steps of a forward pass, in the order in which they run and take their tensors.
+  static constexpr std::array<ForwardStep, Body::step_count> steps() {
+    std::array<ForwardStep, Body::step_count> result{};
+    ForwardStep* to = result.data();
+    Body::describe(to);
+    return result;
+  }
 
   /// Memory for forward passes: aligned, allocated once, reused. One pass uses it at a time.
   class Workspace {
@@ -109,6 +139,21 @@ class Network {
     return output;
   }
 
+  /// One forward pass that shows its steps: after each of steps(), in their order, it calls
+  /// observer(const ForwardStep& step, const float* values), where `values` are the step's output,
+  /// [step.height][step.width][step.channels], until the observer returns. What runs is what runs
+  /// without an observer, so layers that are fused into one step are not seen apart. Throws what
+  /// the observer throws.
+  template <class Observer>
+  std::array<float, Output::size> forward_observed(const float* input, Workspace& workspace,
+                                                   Observer&& observer) const {
+    std::array<float, Output::size> output;
+    const auto described = steps();
+    detail::StepCounter counter(described.data(), observer);
+    layers_->forward(1, input, output.data(), workspace.scratch_.front().data(), counter);
+    return output;
+  }
+
   /// Forward passes for `count` inputs, one after the other in memory as their outputs will be. A
   /// layer's weights are read once for as many inputs as the workspace's batch() holds. Each output
   /// is what it would be alone.
@@ -169,6 +214,8 @@ class Network {
   const Preprocessing& preprocessing() const noexcept { return preprocessing_; }
   /// Names of the outputs, in order.
   const std::vector<std::string>& labels() const noexcept { return labels_; }
+  /// The file that the weights came from, or what stood for it.
+  const std::string& file_name() const noexcept { return file_name_; }
 
  private:
   void forward_batch(int count, int first, const float* inputs, float* outputs,

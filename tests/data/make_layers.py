@@ -18,6 +18,17 @@ from mien_tools.weights import NamedTensor, Preprocessing, WeightFile
 HERE = Path(__file__).parent
 
 
+class Concatenate(nn.Module):
+    """torch.cat of the branches' outputs, along the channels"""
+
+    def __init__(self, *branches: nn.Module):
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
 class Residual(nn.Module):
     """body(x) + shortcut(x)"""
 
@@ -88,6 +99,16 @@ CONVOLUTIONS = [
         nn.Conv2d(34, 66, 1, groups=2),
         (34, 2, 3),
     ),
+    (
+        "Conv2d<12, 20, Kernel<5>, Padding<2>, Groups<2>>",
+        nn.Conv2d(12, 20, 5, 1, 2, groups=2),
+        (12, 9, 8),
+    ),
+    (
+        "Conv2d<48, 48, Kernel<3>, Padding<1>, Groups<3>>",
+        nn.Conv2d(48, 48, 3, 1, 1, groups=3),
+        (48, 10, 11),
+    ),
 ]
 
 
@@ -128,6 +149,43 @@ POOLING = [
     ("MaxPool2d<Kernel<2, 3>>", nn.MaxPool2d((2, 3)), (4, 5, 8)),
     ("MaxPool2d<Kernel<1>, Stride<2>>", nn.MaxPool2d(1, 2), (8, 3, 4)),
     ("MaxPool2d<Kernel<4>, Stride<3>, Padding<2>>", nn.MaxPool2d(4, 3, 2), (2, 6, 6)),
+    ("AvgPool2d<Kernel<2>>", nn.AvgPool2d(2), (3, 4, 6)),
+    ("AvgPool2d<Kernel<2>>", nn.AvgPool2d(2), (17, 5, 7)),
+    ("AvgPool2d<Kernel<3>, Stride<2>>", nn.AvgPool2d(3, 2), (16, 7, 8)),
+    ("AvgPool2d<Kernel<3>, Stride<2>, Padding<1>>", nn.AvgPool2d(3, 2, 1), (33, 6, 5)),
+    ("AvgPool2d<Kernel<3>, Stride<1>, Padding<1>>", nn.AvgPool2d(3, 1, 1), (5, 1, 1)),
+    ("AvgPool2d<Kernel<2, 3>, Padding<0, 1>>", nn.AvgPool2d((2, 3), None, (0, 1)), (4, 5, 8)),
+    ("AvgPool2d<Kernel<1>, Stride<2>>", nn.AvgPool2d(1, 2), (8, 3, 4)),
+    ("AvgPool2d<Kernel<4>, Stride<3>, Padding<2>>", nn.AvgPool2d(4, 3, 2), (2, 6, 6)),
+    ("AvgPool2d<Kernel<6>>", nn.AvgPool2d(6), (40, 6, 6)),
+]
+
+
+def local_response_norm(
+    size: int, alpha: str, beta: str, k: str, channels: int, height: int, width: int
+):
+    """The numbers are fractions, as C++ writes them: "1, 10000"."""
+
+    def value(ratio: str) -> float:
+        numerator, denominator = ratio.split(", ")
+        return int(numerator) / int(denominator)
+
+    return (
+        f"LocalResponseNorm<{size}, std::ratio<{alpha}>, std::ratio<{beta}>, std::ratio<{k}>>",
+        nn.LocalResponseNorm(size, value(alpha), value(beta), value(k)),
+        (channels, height, width),
+    )
+
+
+NORMS = [
+    local_response_norm(5, "1, 10000", "3, 4", "2, 1", 96, 3, 4),
+    local_response_norm(5, "1, 10", "3, 4", "2, 1", 33, 2, 3),
+    local_response_norm(1, "2, 1", "1, 2", "1, 1", 16, 2, 2),
+    local_response_norm(4, "1, 2", "1, 4", "1, 2", 17, 3, 1),
+    local_response_norm(3, "1, 1", "1, 1", "1, 1", 2, 2, 5),
+    local_response_norm(7, "1, 3", "2, 3", "3, 2", 9, 2, 2),
+    local_response_norm(9, "1, 1", "3, 4", "1, 1", 3, 2, 2),
+    local_response_norm(5, "1, 1", "0, 1", "1, 1", 6, 1, 2),
 ]
 
 OTHERS = [
@@ -247,13 +305,71 @@ COMPOSITIONS = [
         ),
         (3, 5, 4),
     ),
+    (
+        "Sequential<Residual<Conv2d<3, 3, Kernel<3>, Padding<1>>>, ReLU>",
+        nn.Sequential(Residual(nn.Conv2d(3, 3, 3, padding=1)), nn.ReLU()),
+        (3, 5, 4),
+    ),
+    (
+        "Sequential<Residual<Conv2d<5, 7, Kernel<3>, Stride<2>, Padding<1>>,"
+        " Conv2d<5, 7, Kernel<1>, Stride<2>>>, ReLU6, BatchNorm2d<7>>",
+        nn.Sequential(
+            Residual(nn.Conv2d(5, 7, 3, 2, 1), nn.Conv2d(5, 7, 1, 2)),
+            nn.ReLU6(),
+            nn.BatchNorm2d(7),
+        ),
+        (5, 5, 6),
+    ),
+    (
+        "Sequential<Dense<9, 33>, BatchNorm2d<33>, ReLU, Dense<33, 5, NoBias>, BatchNorm2d<5>>",
+        nn.Sequential(
+            nn.Linear(9, 33),
+            nn.BatchNorm1d(33),
+            nn.ReLU(),
+            nn.Linear(33, 5, bias=False),
+            nn.BatchNorm1d(5),
+        ),
+        (9,),
+    ),
+    (
+        "Sequential<Conv2d<2, 5, Kernel<3>>, ReLU, MaxPool2d<Kernel<3>, Stride<2>>,"
+        " BatchNorm2d<5>>",
+        nn.Sequential(nn.Conv2d(2, 5, 3), nn.ReLU(), nn.MaxPool2d(3, 2), nn.BatchNorm2d(5)),
+        (2, 9, 10),
+    ),
+    (
+        "Concatenate<Conv2d<3, 5, Kernel<1>>, MaxPool2d<Kernel<3>, Stride<1>, Padding<1>>>",
+        Concatenate(nn.Conv2d(3, 5, 1), nn.MaxPool2d(3, 1, 1)),
+        (3, 4, 5),
+    ),
+    (
+        "Sequential<Concatenate<Sequential<Conv2d<4, 17, Kernel<1>>, ReLU>,"
+        " Sequential<Conv2d<4, 2, Kernel<1>, NoBias>, BatchNorm2d<2>, ReLU,"
+        " Conv2d<2, 6, Kernel<5>, Padding<2>>>, AvgPool2d<Kernel<3>, Stride<1>, Padding<1>>>,"
+        " MaxPool2d<Kernel<2>>, Concatenate<Conv2d<27, 3, Kernel<1>>>>",
+        nn.Sequential(
+            Concatenate(
+                nn.Sequential(nn.Conv2d(4, 17, 1), nn.ReLU()),
+                nn.Sequential(
+                    nn.Conv2d(4, 2, 1, bias=False),
+                    nn.BatchNorm2d(2),
+                    nn.ReLU(),
+                    nn.Conv2d(2, 6, 5, padding=2),
+                ),
+                nn.AvgPool2d(3, 1, 1),
+            ),
+            nn.MaxPool2d(2),
+            Concatenate(nn.Conv2d(27, 3, 1)),
+        ),
+        (4, 6, 7),
+    ),
 ]
 
 
 def randomise(module: nn.Module) -> None:
     """Statistics and scales as a trained network has them, instead of zeros and ones."""
     for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             nn.init.uniform_(layer.weight, -1.5, 1.5)
             nn.init.uniform_(layer.bias, -1, 1)
             nn.init.uniform_(layer.running_mean, -1, 1)
@@ -268,7 +384,7 @@ def as_image(tensor: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     torch.manual_seed(1)
     tensors, lines = [], []
-    cases = CONVOLUTIONS + DEPTHWISE + POOLING + OTHERS + COMPOSITIONS
+    cases = CONVOLUTIONS + DEPTHWISE + POOLING + NORMS + OTHERS + COMPOSITIONS
     for number, (layer, module, shape) in enumerate(cases):
         module.eval()
         randomise(module)

@@ -24,39 +24,44 @@ constexpr std::size_t packed_conv2d_size(const WindowGeometry& g, int block) {
 /// Packs weights [O][I / groups][KH][KW] as [group][block of O][KH][KW][I / groups][O in block],
 /// the order in which the kernel reads them. `packed` holds packed_conv2d_size zeros.
 inline void pack_conv2d(const WindowGeometry& g, int block, const float* weights, float* packed) {
+  // Input channels at a time: what they are written to stays in the first cache until it is full.
+  constexpr int chunk = 16;
   const int group_in = g.in_channels / g.groups;
   const int group_out = g.out_channels / g.groups;
-  const int blocks = (group_out + block - 1) / block;
   const int taps = g.kernel_height * g.kernel_width;
-  for (int o = 0; o < g.out_channels; ++o) {
-    const int group = o / group_out;
-    const int channel = o % group_out;
-    float* to = packed +
-                std::ptrdiff_t{group * blocks + channel / block} * taps * group_in * block +
-                channel % block;
-    const float* from = weights + std::ptrdiff_t{o} * group_in * taps;
-    for (int i = 0; i < group_in; ++i) {
-      for (int tap = 0; tap < taps; ++tap) {
-        to[(std::ptrdiff_t{tap} * group_in + i) * block] = from[i * taps + tap];
+  const std::ptrdiff_t filter_size = std::ptrdiff_t{group_in} * taps;
+  for (int group = 0; group < g.groups; ++group) {
+    for (int o = 0; o < group_out; o += block, packed += filter_size * block) {
+      const int channels = std::min(block, group_out - o);
+      const float* const filters = weights + (std::ptrdiff_t{group} * group_out + o) * filter_size;
+      for (int first = 0; first < group_in; first += chunk) {
+        const int last = std::min(first + chunk, group_in);
+        for (int c = 0; c < channels; ++c) {
+          const float* const from = filters + c * filter_size;
+          for (int tap = 0; tap < taps; ++tap) {
+            float* const to = packed + std::ptrdiff_t{tap} * group_in * block + c;
+            for (int i = first; i < last; ++i) {
+              to[std::ptrdiff_t{i} * block] = from[std::ptrdiff_t{i} * taps + tap];
+            }
+          }
+        }
       }
     }
   }
 }
 
-/// Copies an image into a larger one of zeros, below and right of padding_y rows and padding_x
-/// columns of them.
-inline void pad_image(const WindowGeometry& g, int padded_height, int padded_width,
-                      const float* input, float* padded) noexcept {
+/// Copies an image into a larger one, between padding_y rows and padding_x columns of zeros.
+inline void pad_image(const WindowGeometry& g, const float* input, float* padded) noexcept {
   const std::ptrdiff_t row = std::ptrdiff_t{g.in_width} * g.in_channels;
   const std::ptrdiff_t left = std::ptrdiff_t{g.padding_x} * g.in_channels;
-  const std::ptrdiff_t padded_row = std::ptrdiff_t{padded_width} * g.in_channels;
+  const std::ptrdiff_t padded_row = row + 2 * left;
   padded = std::fill_n(padded, g.padding_y * padded_row, 0.0f);
   for (int y = 0; y < g.in_height; ++y) {
     padded = std::fill_n(padded, left, 0.0f);
     padded = std::copy_n(input + y * row, row, padded);
-    padded = std::fill_n(padded, padded_row - left - row, 0.0f);
+    padded = std::fill_n(padded, left, 0.0f);
   }
-  std::fill_n(padded, (padded_height - g.padding_y - g.in_height) * padded_row, 0.0f);
+  std::fill_n(padded, g.padding_y * padded_row, 0.0f);
 }
 
 namespace naive {

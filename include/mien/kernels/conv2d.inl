@@ -75,11 +75,11 @@ inline void conv2d_tile(const TapRuns& taps, const float* input, const float* we
     if (channels == conv2d_block) {
       store(to, first);
       store(to + lanes, second);
+    } else if (channels > lanes) {
+      store(to, first);
+      store_first(to + lanes, second, channels - lanes);
     } else {
-      float values[conv2d_block];
-      store(values, first);
-      store(values + lanes, second);
-      for (int c = 0; c < channels; ++c) to[c] = values[c];
+      store_first(to, first, channels);
     }
   }
 }
@@ -157,8 +157,7 @@ inline void conv2d(const WindowGeometry& g, const float* image, const float* pac
   }
   // A 1x1 convolution sees the image as one long row, which fills the tiles better.
   const bool pools = pooling == Pooling::max_2x2;
-  const bool flat = !pools && g.kernel_height == 1 && g.kernel_width == 1 && g.stride_y == 1 &&
-                    g.stride_x == 1 && g.padding_y == 0 && g.padding_x == 0;
+  const bool flat = !pools && g.is_pointwise();
   const int step = pools ? 2 : 1;
   const int rows = flat ? 1 : g.out_height / step;
   const int width = flat ? g.out_height * g.out_width : g.out_width / step;

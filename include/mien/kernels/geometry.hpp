@@ -21,6 +21,25 @@ struct WindowGeometry {
   int padding_y;
   int padding_x;
   int groups = 1;
+
+  constexpr bool is_padded() const { return padding_y > 0 || padding_x > 0; }
+  /// Whether every output pixel sees one input pixel, its own.
+  constexpr bool is_pointwise() const {
+    return kernel_height == 1 && kernel_width == 1 && stride_y == 1 && stride_x == 1 &&
+           !is_padded();
+  }
+
+  /// Values of an image, of one with the padding around it, and of what becomes of it.
+  constexpr std::size_t input_size() const { return product(in_channels, in_height, in_width); }
+  constexpr std::size_t padded_size() const {
+    return product(in_channels, in_height + 2 * padding_y, in_width + 2 * padding_x);
+  }
+  constexpr std::size_t output_size() const { return product(out_channels, out_height, out_width); }
+
+  static constexpr std::size_t product(int channels, int height, int width) {
+    return static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) *
+           static_cast<std::size_t>(width);
+  }
 };
 
 /// Bounds that outputs are cut to: ReLU is [0, infinity], ReLU6 is [0, 6].

@@ -10,10 +10,13 @@
 
 #include <Eigen/Core>
 
+#include <mien/kernels/add.hpp>
+#include <mien/kernels/avg_pool2d.hpp>
 #include <mien/kernels/conv2d.hpp>
 #include <mien/kernels/depthwise_conv2d.hpp>
 #include <mien/kernels/geometry.hpp>
 #include <mien/kernels/instruction_set.hpp>
+#include <mien/kernels/local_response_norm.hpp>
 #include <mien/kernels/max_pool2d.hpp>
 #include <mien/kernels/softmax.hpp>
 #include <mien/kernels/winograd.hpp>
@@ -35,8 +38,15 @@ struct KernelTable {
   void (*depthwise_conv2d)(const WindowGeometry&, const float* input, const float* packed,
                            const float* bias, Clamp, float* output) noexcept;
   void (*max_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
+  void (*avg_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
+  void (*local_response_norm)(int pixels, int channels, const LocalResponse&, const float* input,
+                              float* scratch, float* output) noexcept;
+  void (*add)(std::size_t size, const float* a, const float* b, Clamp, float* output) noexcept;
   void (*winograd_3x3)(const WindowGeometry&, int images, const float* input, const float* packed,
                        const float* bias, Clamp, Pooling, float* scratch, float* output) noexcept;
+  void (*winograd_3x3_small)(const WindowGeometry&, int images, const float* input,
+                             const float* packed, const float* bias, Clamp, Pooling, float* scratch,
+                             float* output) noexcept;
   void (*winograd_5x5)(const WindowGeometry&, int images, const float* input, const float* packed,
                        const float* bias, Clamp, Pooling, float* scratch, float* output) noexcept;
 };

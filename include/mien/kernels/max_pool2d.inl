@@ -4,13 +4,14 @@
 template <bool Whole>
 inline void max_pool2d_pixel(const WindowGeometry& g, int y, int x, int channel, int count,
                              const float* input, float* output) noexcept {
+  const std::ptrdiff_t next_row = std::ptrdiff_t{g.in_width} * g.in_channels;
   const Window window = clipped_window(g, y, x);
-  Vector largest = load_part<Whole>(
-      input + tap_offset(g, y, x, window.first_y, window.first_x) + channel, count);
-  for (int ky = window.first_y; ky < window.last_y; ++ky) {
-    for (int kx = window.first_x; kx < window.last_x; ++kx) {
-      const float* pixel = input + tap_offset(g, y, x, ky, kx);
-      largest = maximum(load_part<Whole>(pixel + channel, count), largest);
+  const float* row = input + tap_offset(g, y, x, window.first_y, window.first_x) + channel;
+  Vector largest = load_part<Whole>(row, count);
+  for (int ky = window.first_y; ky < window.last_y; ++ky, row += next_row) {
+    const float* pixel = row;
+    for (int kx = window.first_x; kx < window.last_x; ++kx, pixel += g.in_channels) {
+      largest = maximum(load_part<Whole>(pixel, count), largest);
     }
   }
   store_part<Whole>(output + channel, largest, count);

@@ -148,59 +148,64 @@ inline void winograd_tiles(const WindowGeometry& g, int first_tile, int tile_cou
   constexpr int points = Scheme::points;
   constexpr float no_bias[conv2d_block] = {};
   const WinogradTiling<Scheme> tiling(g);
-  const std::ptrdiff_t next_transformed = std::ptrdiff_t{tile_count} * g.in_channels;
+  const int group_in = g.in_channels / g.groups;
+  const int group_out = g.out_channels / g.groups;
+  const std::ptrdiff_t next_transformed = std::ptrdiff_t{tile_count} * group_in;
   const std::ptrdiff_t next_product = std::ptrdiff_t{tile_count} * conv2d_block;
   float* const transformed = scratch;                           // [point][tile][input channel]
   float* const products = scratch + points * next_transformed;  // [point][tile][block]
 
-  const std::ptrdiff_t image_size = std::ptrdiff_t{g.in_height} * g.in_width * g.in_channels;
-  for (int i = 0; i < tile_count; ++i) {
-    const WinogradPlace place = winograd_place(tiling, first_tile + i);
-    const int top = place.y - g.padding_y;
-    const int left = place.x - g.padding_x;
-    const bool whole = top >= 0 && left >= 0 && top + Scheme::Vertical::size <= g.in_height &&
-                       left + Scheme::Horizontal::size <= g.in_width;
-    const auto transform =
-        whole ? &winograd_input_tile<Scheme, true> : &winograd_input_tile<Scheme, false>;
-    for (int c = 0; c < g.in_channels; c += lanes) {
-      transform(g, input + place.image * image_size + c, top, left,
-                transformed + std::ptrdiff_t{i} * g.in_channels + c, next_transformed);
-    }
-  }
-
   constexpr int step = Pooled ? 2 : 1;
+  const std::ptrdiff_t image_size = std::ptrdiff_t{g.in_height} * g.in_width * g.in_channels;
   const std::ptrdiff_t next_row = std::ptrdiff_t{g.out_width / step} * g.out_channels;
   const std::ptrdiff_t output_size = g.out_height / step * next_row;
   TapRuns channels{};
   channels.rows = 1;
   channels.runs_per_row = 1;
-  channels.length = g.in_channels;
-  channels.next_pixel = g.in_channels;
-  for (int block = 0; block < g.out_channels; block += conv2d_block) {
-    for (int point = 0; point < points; ++point) {
-      conv2d_row(channels, transformed + point * next_transformed, packed, no_bias, no_clamp,
-                 products + point * next_product, conv2d_block, conv2d_block, tile_count);
-      packed += std::ptrdiff_t{g.in_channels} * conv2d_block;
-    }
+  channels.length = group_in;
+  channels.next_pixel = group_in;
+  for (int group = 0; group < g.groups; ++group, input += group_in, output += group_out) {
     for (int i = 0; i < tile_count; ++i) {
       const WinogradPlace place = winograd_place(tiling, first_tile + i);
-      const int rows_left = g.out_height - place.y;
-      const int columns_left = g.out_width - place.x;
-      float* const to = output + place.image * output_size + place.y / step * next_row +
-                        std::ptrdiff_t{place.x / step} * g.out_channels;
-      for (int c = block; c < g.out_channels && c < block + conv2d_block; c += lanes) {
-        winograd_output_tile<Scheme, Pooled>(
-            products + std::ptrdiff_t{i} * conv2d_block + (c - block), next_product, bias + c,
-            clamp, to + c, next_row, g.out_channels,
-            rows_left < Scheme::Vertical::tile ? rows_left : Scheme::Vertical::tile,
-            columns_left < Scheme::Horizontal::tile ? columns_left : Scheme::Horizontal::tile);
+      const int top = place.y - g.padding_y;
+      const int left = place.x - g.padding_x;
+      const bool whole = top >= 0 && left >= 0 && top + Scheme::Vertical::size <= g.in_height &&
+                         left + Scheme::Horizontal::size <= g.in_width;
+      const auto transform =
+          whole ? &winograd_input_tile<Scheme, true> : &winograd_input_tile<Scheme, false>;
+      for (int c = 0; c < group_in; c += lanes) {
+        transform(g, input + place.image * image_size + c, top, left,
+                  transformed + std::ptrdiff_t{i} * group_in + c, next_transformed);
+      }
+    }
+    for (int block = 0; block < group_out; block += conv2d_block, bias += conv2d_block) {
+      for (int point = 0; point < points; ++point) {
+        conv2d_row(channels, transformed + point * next_transformed, packed, no_bias, no_clamp,
+                   products + point * next_product, conv2d_block, conv2d_block, tile_count);
+        packed += std::ptrdiff_t{group_in} * conv2d_block;
+      }
+      const int width = group_out - block < conv2d_block ? group_out - block : conv2d_block;
+      for (int i = 0; i < tile_count; ++i) {
+        const WinogradPlace place = winograd_place(tiling, first_tile + i);
+        const int rows_left = g.out_height - place.y;
+        const int columns_left = g.out_width - place.x;
+        float* const to = output + place.image * output_size + place.y / step * next_row +
+                          std::ptrdiff_t{place.x / step} * g.out_channels + block;
+        for (int c = 0; c < width; c += lanes) {
+          winograd_output_tile<Scheme, Pooled>(
+              products + std::ptrdiff_t{i} * conv2d_block + c, next_product, bias + c, clamp,
+              to + c, next_row, g.out_channels,
+              rows_left < Scheme::Vertical::tile ? rows_left : Scheme::Vertical::tile,
+              columns_left < Scheme::Horizontal::tile ? columns_left : Scheme::Horizontal::tile);
+        }
       }
     }
   }
 }
 
-/// Images are without padding; input and output channels come in whole vectors, and stride and
-/// groups are 1. `scratch` holds winograd_scratch_size floats for each image.
+/// Images are without padding; a group's input and output channels come in whole vectors, and the
+/// stride is 1. `bias` is padded as the packed weights' channels are; `scratch` holds
+/// winograd_scratch_size floats for each image.
 template <class Scheme>
 inline void winograd_conv2d(const WindowGeometry& g, int images, const float* input,
                             const float* packed, const float* bias, Clamp clamp, Pooling pooling,

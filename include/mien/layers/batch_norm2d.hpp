@@ -2,23 +2,34 @@
 #pragma once
 
 #include <cmath>
+#include <string_view>
 #include <vector>
 
 #include <mien/layers/layer.hpp>
 
 namespace mien {
 
-/// PyTorch's BatchNorm2d in evaluation: (x - mean) / sqrt(variance + 1e-5) * weight + bias. After a
-/// convolution it costs nothing: it is folded into the convolution's weights when they are loaded.
+/// PyTorch's BatchNorm2d in evaluation, and, on a flat vector, its BatchNorm1d:
+/// (x - mean) / sqrt(variance + 1e-5) * weight + bias. After a convolution or dense layer it costs
+/// nothing: it is folded into that layer's weights when they are loaded.
 template <int Channels>
 struct BatchNorm2d {
+  static constexpr std::string_view name = "BatchNorm2d";
   static constexpr int channels = Channels;
 };
 
 namespace detail {
 
+/// A fused layer's place for a batch normalisation, taken or not.
+template <bool Normalised>
+struct NormalisedBy {
+  static constexpr std::string_view name = Normalised ? "BatchNorm2d" : "";
+};
+
 /// y = scale x + shift, in double so that folding rounds but once.
 struct ChannelScale {
+  static constexpr std::size_t tensor_count = 4;
+
   std::vector<double> scale;
   std::vector<double> shift;
 
@@ -40,6 +51,17 @@ struct ChannelScale {
       shift.push_back(double{bias[c]} - double{mean[c]} * scale[c]);
     }
   }
+
+  /// Into the weights of a layer before it, [channel][inputs], and its bias.
+  void fold_into(std::vector<float>& weight, std::vector<float>& bias) const {
+    const std::size_t inputs = weight.size() / scale.size();
+    for (std::size_t c = 0; c < scale.size(); ++c) {
+      for (std::size_t i = c * inputs; i < (c + 1) * inputs; ++i) {
+        weight[i] = static_cast<float>(double{weight[i]} * scale[c]);
+      }
+      bias[c] = static_cast<float>(double{bias[c]} * scale[c] + shift[c]);
+    }
+  }
 };
 
 }  // namespace detail
@@ -51,6 +73,8 @@ class Compiled<BatchNorm2d<Channels>, Input> : public detail::WithoutParameters 
 
  public:
   using Output = Input;
+  static constexpr LayerNames layer_names = {BatchNorm2d<Channels>::name};
+  static constexpr std::size_t tensor_count = detail::ChannelScale::tensor_count;
   static constexpr std::size_t parameter_count = 2 * Channels;
   static constexpr std::size_t multiply_adds = Input::size;
 
@@ -61,8 +85,11 @@ class Compiled<BatchNorm2d<Channels>, Input> : public detail::WithoutParameters 
   }
 
   void forward(int count, const float* input, float* output, float*) const noexcept {
-    for (std::size_t i = 0; i < detail::value_count<Input>(count); ++i) {
-      output[i] = input[i] * scale_[i % Channels] + shift_[i % Channels];
+    const float* const scale = scale_.data();
+    const float* const shift = shift_.data();
+    const float* const end = input + detail::value_count<Input>(count);
+    for (; input != end; input += Channels, output += Channels) {
+      for (int c = 0; c < Channels; ++c) output[c] = input[c] * scale[c] + shift[c];
     }
   }
 

@@ -1,12 +1,14 @@
-// Fully connected layer, with the activation that follows it folded in.
+// Fully connected layer, with the batch normalisation and activation that follow it folded in.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
+#include <string_view>
 #include <type_traits>
-#include <vector>
 
 #include <mien/kernels/kernels.hpp>
+#include <mien/layers/batch_norm2d.hpp>
 #include <mien/layers/layer.hpp>
+#include <mien/layers/packed_convolution.hpp>
 #include <mien/layers/relu.hpp>
 #include <mien/layers/window.hpp>
 
@@ -15,6 +17,7 @@ namespace mien {
 /// PyTorch's Linear on a flat vector. Option: NoBias. Weights in files are [Out][In].
 template <int InFeatures, int OutFeatures, class... Options>
 struct Dense {
+  static constexpr std::string_view name = "Dense";
   static constexpr int in_features = InFeatures;
   static constexpr int out_features = OutFeatures;
   static constexpr bool has_bias = sizeof...(Options) == 0;
@@ -23,65 +26,55 @@ struct Dense {
 
 namespace detail {
 
-/// A dense layer, perhaps with an activation, as one step.
-template <class Layer, class Activation>
+/// A dense layer, perhaps with batch normalisation and an activation, as one step.
+template <class Layer, bool Normalised, class Activation>
 struct FusedDense {};
 
 }  // namespace detail
 
-template <class Layer, class Activation, class Input>
-class Compiled<detail::FusedDense<Layer, Activation>, Input> {
+template <class Layer, bool Normalised, class Activation, class Input>
+class Compiled<detail::FusedDense<Layer, Normalised, Activation>, Input> {
   static_assert(detail::layer_takes_channels<Layer, detail::ExpectedChannels<Layer::in_features>,
                                              Input>::value);
   static_assert(Input::height == 1 && Input::width == 1,
                 "Dense takes a flat vector: put Flatten before it");
 
-  /// A dense layer is a 1x1 convolution on an image of one column, with a pixel for each input.
-  static constexpr kernels::WindowGeometry geometry(int count) {
-    return {Layer::in_features, count, 1, Layer::out_features, count, 1, 1, 1, 1, 1, 0, 0, 1};
-  }
+  /// A dense layer is a 1x1 convolution on an image of one pixel.
+  static constexpr kernels::WindowGeometry geometry = {
+      Layer::in_features, 1, 1, Layer::out_features, 1, 1, 1, 1, 1, 1, 0, 0, 1};
 
  public:
   using Output = Shape<Layer::out_features, 1, 1>;
+  static constexpr LayerNames layer_names =
+      detail::names_of<Layer, detail::NormalisedBy<Normalised>, Activation>;
+  static constexpr std::size_t tensor_count =
+      1 + (Layer::has_bias ? 1 : 0) + (Normalised ? detail::ChannelScale::tensor_count : 0);
   static constexpr std::size_t multiply_adds =
       static_cast<std::size_t>(Layer::in_features) * Layer::out_features;
-  static constexpr std::size_t parameter_count =
-      multiply_adds + (Layer::has_bias ? Layer::out_features : 0);
+  static constexpr std::size_t parameter_count = multiply_adds +
+                                                 (Layer::has_bias ? Layer::out_features : 0) +
+                                                 (Normalised ? 2 * Layer::out_features : 0);
   static constexpr std::size_t scratch_size = 0;
 
-  explicit Compiled(TensorReader& tensors) : kernels_(&kernels::chosen_table()) {
-    constexpr auto inputs = static_cast<std::uint32_t>(Layer::in_features);
-    constexpr auto outputs = static_cast<std::uint32_t>(Layer::out_features);
-    const std::vector<float> weight = tensors.take("Dense", "weight", {outputs, inputs});
-    const int block = kernels_->conv2d_block;
-    weights_ = detail::AlignedBuffer(kernels::packed_conv2d_size(geometry(1), block));
-    kernels::pack_conv2d(geometry(1), block, weight.data(), weights_.data());
-    bias_ = detail::AlignedBuffer(weights_.size() / inputs);
-    if constexpr (Layer::has_bias) {
-      const std::vector<float> bias = tensors.take("Dense", "bias", {outputs});
-      std::copy(bias.begin(), bias.end(), bias_.data());
-    }
-  }
+  explicit Compiled(TensorReader& tensors)
+      : packed_(geometry, true, Layer::has_bias, Normalised, tensors) {}
 
-  void forward(int count, const float* input, float* output, float*) const noexcept {
-    kernels_->conv2d(geometry(count), input, weights_.data(), bias_.data(), Activation::clamp,
-                     kernels::Pooling::none, output);
+  void forward(int count, const float* input, float* output, float* scratch) const noexcept {
+    packed_.run(count, input, Activation::clamp, kernels::Pooling::none, scratch, output);
   }
 
  private:
-  const kernels::KernelTable* kernels_;
-  detail::AlignedBuffer weights_;
-  detail::AlignedBuffer bias_;
+  detail::PackedConvolution packed_;
 };
 
 /// A dense layer by itself.
 template <int InFeatures, int OutFeatures, class... Options, class Input>
 class Compiled<Dense<InFeatures, OutFeatures, Options...>, Input>
-    : public Compiled<
-          detail::FusedDense<Dense<InFeatures, OutFeatures, Options...>, detail::NoActivation>,
-          Input> {
+    : public Compiled<detail::FusedDense<Dense<InFeatures, OutFeatures, Options...>, false,
+                                         detail::NoActivation>,
+                      Input> {
   using Compiled<
-      detail::FusedDense<Dense<InFeatures, OutFeatures, Options...>, detail::NoActivation>,
+      detail::FusedDense<Dense<InFeatures, OutFeatures, Options...>, false, detail::NoActivation>,
       Input>::Compiled;
 };
 

@@ -1,6 +1,7 @@
 // Max pooling.
 #pragma once
 
+#include <string_view>
 #include <type_traits>
 
 #include <mien/kernels/kernels.hpp>
@@ -13,6 +14,7 @@ namespace mien {
 /// any order: Kernel (needed), Stride (default: the kernel), Padding.
 template <class... Options>
 struct MaxPool2d {
+  static constexpr std::string_view name = "MaxPool2d";
   using kernel = detail::find_option<detail::IsKernel, void, Options...>;
   static_assert(!std::is_same_v<kernel, void>, "MaxPool2d needs a Kernel<Height, Width>");
   using stride =
@@ -27,20 +29,13 @@ struct MaxPool2d {
                 "MaxPool2d's padding is at most half its kernel");
 };
 
-namespace detail {
-
-template <class Layer, class Input>
-using PoolingOn = WindowOn<Input, Input::channels, typename Layer::kernel, typename Layer::stride,
-                           typename Layer::padding, 1>;
-
-}  // namespace detail
-
 template <class... Options, class Input>
 class Compiled<MaxPool2d<Options...>, Input> : public detail::WithoutParameters {
   using Window = detail::PoolingOn<MaxPool2d<Options...>, Input>;
 
  public:
   using Output = typename Window::Output;
+  static constexpr LayerNames layer_names = {MaxPool2d<Options...>::name};
 
   explicit Compiled(TensorReader&) : kernels_(&kernels::chosen_table()) {}
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits>
+#include <string_view>
 
 #include <mien/kernels/geometry.hpp>
 #include <mien/layers/layer.hpp>
@@ -10,11 +11,13 @@ namespace mien {
 
 /// max(0, x)
 struct ReLU {
+  static constexpr std::string_view name = "ReLU";
   static constexpr kernels::Clamp clamp = {0.0f, std::numeric_limits<float>::infinity()};
 };
 
 /// min(max(0, x), 6)
 struct ReLU6 {
+  static constexpr std::string_view name = "ReLU6";
   static constexpr kernels::Clamp clamp = {0.0f, 6.0f};
 };
 
@@ -22,12 +25,14 @@ namespace detail {
 
 /// A fused layer's place for an activation where none follows.
 struct NoActivation {
+  static constexpr std::string_view name = "";
   static constexpr kernels::Clamp clamp = kernels::no_clamp;
 };
 
 template <class Activation, class Input>
 struct CompiledActivation : WithoutParameters {
   using Output = Input;
+  static constexpr LayerNames layer_names = {Activation::name};
 
   explicit CompiledActivation(TensorReader&) {}
 

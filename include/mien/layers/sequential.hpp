@@ -3,15 +3,16 @@
 
 #include <array>
 #include <cstddef>
-#include <tuple>
-#include <utility>
+#include <type_traits>
 
 #include <mien/layers/batch_norm2d.hpp>
 #include <mien/layers/conv2d.hpp>
 #include <mien/layers/dense.hpp>
+#include <mien/layers/in_order.hpp>
 #include <mien/layers/layer.hpp>
 #include <mien/layers/max_pool2d.hpp>
 #include <mien/layers/relu.hpp>
+#include <mien/layers/residual.hpp>
 
 namespace mien {
 
@@ -26,67 +27,103 @@ namespace detail {
 template <class... Steps>
 struct StepList {};
 
-template <class First, class List>
-struct Prepend;
-template <class First, class... Rest>
-struct Prepend<First, StepList<Rest...>> {
-  using type = StepList<First, Rest...>;
+/// The step that a layer begins, where layers after it can join.
+template <class Layer>
+struct BeginStep {
+  using type = Layer;
+};
+template <int In, int Out, class... Options>
+struct BeginStep<Conv2d<In, Out, Options...>> {
+  using type = FusedConv2d<Conv2d<In, Out, Options...>, false, NoActivation>;
+};
+template <int In, int Out, class... Options>
+struct BeginStep<Dense<In, Out, Options...>> {
+  using type = FusedDense<Dense<In, Out, Options...>, false, NoActivation>;
+};
+template <class Body, class Shortcut>
+struct BeginStep<Residual<Body, Shortcut>> {
+  using type = FusedResidual<Body, Shortcut, NoActivation>;
 };
 
-/// The steps that a list of layers runs as: batch normalisation and activations vanish into the
-/// convolution or dense layer before them.
+/// The step that is left when a layer joins the step before it; void if it cannot.
+template <class Step, class Layer>
+struct Join {
+  using type = void;
+};
+template <class Convolution>
+struct Join<FusedConv2d<Convolution, false, NoActivation>, BatchNorm2d<Convolution::out_channels>> {
+  using type = FusedConv2d<Convolution, true, NoActivation>;
+};
+template <class Convolution, bool Normalised>
+struct Join<FusedConv2d<Convolution, Normalised, NoActivation>, ReLU> {
+  using type = FusedConv2d<Convolution, Normalised, ReLU>;
+};
+template <class Convolution, bool Normalised>
+struct Join<FusedConv2d<Convolution, Normalised, NoActivation>, ReLU6> {
+  using type = FusedConv2d<Convolution, Normalised, ReLU6>;
+};
+template <class Convolution, bool Normalised, class Activation, class... Options>
+struct Join<FusedConv2d<Convolution, Normalised, Activation>, MaxPool2d<Options...>> {
+  using type = FusedConv2d<Convolution, Normalised, Activation, MaxPool2d<Options...>>;
+};
+template <class Layer>
+struct Join<FusedDense<Layer, false, NoActivation>, BatchNorm2d<Layer::out_features>> {
+  using type = FusedDense<Layer, true, NoActivation>;
+};
+template <class Layer, bool Normalised>
+struct Join<FusedDense<Layer, Normalised, NoActivation>, ReLU> {
+  using type = FusedDense<Layer, Normalised, ReLU>;
+};
+template <class Layer, bool Normalised>
+struct Join<FusedDense<Layer, Normalised, NoActivation>, ReLU6> {
+  using type = FusedDense<Layer, Normalised, ReLU6>;
+};
+template <class Body, class Shortcut>
+struct Join<FusedResidual<Body, Shortcut, NoActivation>, ReLU> {
+  using type = FusedResidual<Body, Shortcut, ReLU>;
+};
+template <class Body, class Shortcut>
+struct Join<FusedResidual<Body, Shortcut, NoActivation>, ReLU6> {
+  using type = FusedResidual<Body, Shortcut, ReLU6>;
+};
+
+/// The steps that layers run as: batch normalisation, activations and pooling vanish into the
+/// layer before them. Done steps are ready; Current may be joined by more.
+template <class Done, class Current, class... Layers>
+struct Fuse;
+template <class... Done, class Current>
+struct Fuse<StepList<Done...>, Current> {
+  using type = StepList<Done..., Current>;
+};
+template <class... Done, class Current, class Next, class... Rest>
+struct Fuse<StepList<Done...>, Current, Next, Rest...> {
+  using Joined = typename Join<Current, Next>::type;
+  using type = typename std::conditional_t<
+      std::is_void_v<Joined>,
+      Fuse<StepList<Done..., Current>, typename BeginStep<Next>::type, Rest...>,
+      Fuse<StepList<Done...>, Joined, Rest...>>::type;
+};
 template <class... Layers>
-struct Fuse {
-  using type = StepList<>;
-};
+struct FusedSteps;
 template <class First, class... Rest>
-struct Fuse<First, Rest...> : Prepend<First, typename Fuse<Rest...>::type> {};
+struct FusedSteps<First, Rest...> : Fuse<StepList<>, typename BeginStep<First>::type, Rest...> {};
 
-template <int In, int Out, class... Options, class... Rest>
-struct Fuse<Conv2d<In, Out, Options...>, BatchNorm2d<Out>, ReLU, Rest...>
-    : Prepend<FusedConv2d<Conv2d<In, Out, Options...>, true, ReLU>, typename Fuse<Rest...>::type> {
+/// Steps, each compiled for the output shape of the one before.
+template <class... Steps>
+struct CompiledSteps {
+  static constexpr std::size_t size = sizeof...(Steps);
+  using InOrder = detail::InOrder<Steps...>;
+  static constexpr std::size_t parameter_count = (Steps::parameter_count + ...);
+  static constexpr std::size_t multiply_adds = (Steps::multiply_adds + ...);
+  static constexpr std::size_t step_count = (detail::step_count<Steps>() + ...);
+  static constexpr std::array<std::size_t, size> output_sizes = {Steps::Output::size...};
+  static constexpr std::array<std::size_t, size> scratch_sizes = {Steps::scratch_size...};
+  static constexpr void describe(ForwardStep*& to) { (detail::describe<Steps>(to), ...); }
 };
-template <int In, int Out, class... Options, class... Rest>
-struct Fuse<Conv2d<In, Out, Options...>, BatchNorm2d<Out>, ReLU6, Rest...>
-    : Prepend<FusedConv2d<Conv2d<In, Out, Options...>, true, ReLU6>, typename Fuse<Rest...>::type> {
-};
-template <int In, int Out, class... Options, class... Rest>
-struct Fuse<Conv2d<In, Out, Options...>, BatchNorm2d<Out>, Rest...>
-    : Prepend<FusedConv2d<Conv2d<In, Out, Options...>, true, NoActivation>,
-              typename Fuse<Rest...>::type> {};
-template <int In, int Out, class... Options, class... Rest>
-struct Fuse<Conv2d<In, Out, Options...>, ReLU, Rest...>
-    : Prepend<FusedConv2d<Conv2d<In, Out, Options...>, false, ReLU>, typename Fuse<Rest...>::type> {
-};
-template <int In, int Out, class... Options, class... Rest>
-struct Fuse<Conv2d<In, Out, Options...>, ReLU6, Rest...>
-    : Prepend<FusedConv2d<Conv2d<In, Out, Options...>, false, ReLU6>,
-              typename Fuse<Rest...>::type> {};
-template <int In, int Out, class... Options, class... Rest>
-struct Fuse<Dense<In, Out, Options...>, ReLU, Rest...>
-    : Prepend<FusedDense<Dense<In, Out, Options...>, ReLU>, typename Fuse<Rest...>::type> {};
-template <int In, int Out, class... Options, class... Rest>
-struct Fuse<Dense<In, Out, Options...>, ReLU6, Rest...>
-    : Prepend<FusedDense<Dense<In, Out, Options...>, ReLU6>, typename Fuse<Rest...>::type> {};
 
-/// The same list with pooling merged into the convolution before it.
-template <class List>
-struct FusePooling {
-  using type = List;
-};
-template <class First, class... Rest>
-struct FusePooling<StepList<First, Rest...>>
-    : Prepend<First, typename FusePooling<StepList<Rest...>>::type> {};
-template <class Convolution, bool Normalised, class Activation, class... Options, class... Rest>
-struct FusePooling<
-    StepList<FusedConv2d<Convolution, Normalised, Activation>, MaxPool2d<Options...>, Rest...>>
-    : Prepend<FusedConv2d<Convolution, Normalised, Activation, MaxPool2d<Options...>>,
-              typename FusePooling<StepList<Rest...>>::type> {};
-
-/// The compiled steps as a tuple type: each is compiled for the output shape of the one before.
 template <class Input, class List, class... Done>
 struct Chain {
-  using Steps = std::tuple<Done...>;
+  using Steps = CompiledSteps<Done...>;
   using Output = Input;
 };
 template <class Input, class First, class... Rest, class... Done>
@@ -126,65 +163,45 @@ struct MemoryPlan {
 }  // namespace detail
 
 template <class... Layers, class Input>
-class Compiled<Sequential<Layers...>, Input> {
-  using Chain =
-      detail::Chain<Input,
-                    typename detail::FusePooling<typename detail::Fuse<Layers...>::type>::type>;
+class Compiled<Sequential<Layers...>, Input> : public detail::Composite {
+  using Chain = detail::Chain<Input, typename detail::FusedSteps<Layers...>::type>;
   using Steps = typename Chain::Steps;
-  static constexpr std::size_t step_count = std::tuple_size_v<Steps>;
-
-  template <std::size_t... I>
-  static constexpr detail::MemoryPlan<step_count> make_plan(std::index_sequence<I...>) {
-    return {{std::tuple_element_t<I, Steps>::Output::size...},
-            {std::tuple_element_t<I, Steps>::scratch_size...}};
-  }
-  static constexpr detail::MemoryPlan<step_count> plan =
-      make_plan(std::make_index_sequence<step_count>{});
-
-  template <std::size_t... I>
-  static constexpr std::size_t count_parameters(std::index_sequence<I...>) {
-    return (std::tuple_element_t<I, Steps>::parameter_count + ...);
-  }
-  template <std::size_t... I>
-  static constexpr std::size_t count_multiply_adds(std::index_sequence<I...>) {
-    return (std::tuple_element_t<I, Steps>::multiply_adds + ...);
-  }
+  static constexpr detail::MemoryPlan<Steps::size> plan = {Steps::output_sizes,
+                                                           Steps::scratch_sizes};
 
  public:
   using Output = typename Chain::Output;
-  static constexpr std::size_t parameter_count =
-      count_parameters(std::make_index_sequence<step_count>{});
-  static constexpr std::size_t multiply_adds =
-      count_multiply_adds(std::make_index_sequence<step_count>{});
+  static constexpr std::size_t parameter_count = Steps::parameter_count;
+  static constexpr std::size_t multiply_adds = Steps::multiply_adds;
   static constexpr std::size_t scratch_size = plan.arena;
+  static constexpr std::size_t step_count = Steps::step_count;
+  static constexpr void describe(ForwardStep*& to) { Steps::describe(to); }
 
-  explicit Compiled(TensorReader& tensors)
-      : Compiled(tensors, std::make_index_sequence<step_count>{}) {}
+  explicit Compiled(TensorReader& tensors) : steps_(tensors) {}
 
   void forward(int count, const float* input, float* output, float* scratch) const noexcept {
-    run(std::make_index_sequence<step_count>{}, count, input, output, scratch);
+    detail::NoObserver nobody;
+    forward(count, input, output, scratch, nobody);
   }
 
- private:
-  // Braces make the order of evaluation, and so of the tensors, that of the layers.
-  template <std::size_t... I>
-  Compiled(TensorReader& tensors, std::index_sequence<I...>)
-      : steps_{std::tuple_element_t<I, Steps>(tensors)...} {}
-
-  template <std::size_t... I>
-  void run(std::index_sequence<I...>, int count, const float* input, float* output,
-           float* scratch) const noexcept {
+  template <class Observer>
+  void forward(int count, const float* input, float* output, float* scratch,
+               Observer& observer) const noexcept(Observer::never_throws) {
     // The plan is one input's; a batch's tensors lie as far apart as they are more.
     const auto at = [&](std::size_t offset) {
       return scratch + static_cast<std::size_t>(count) * offset;
     };
-    (std::get<I>(steps_).forward(count, I == 0 ? input : at(plan.output_offset[I == 0 ? 0 : I - 1]),
-                                 I + 1 == step_count ? output : at(plan.output_offset[I]),
-                                 at(plan.scratch_offset[I])),
-     ...);
+    std::size_t i = 0;
+    steps_.visit([&](const auto& step) {
+      float* const to = i + 1 == Steps::size ? output : at(plan.output_offset[i]);
+      detail::forward_observed(step, count, input, to, at(plan.scratch_offset[i]), observer);
+      input = to;
+      ++i;
+    });
   }
 
-  Steps steps_;
+ private:
+  typename Steps::InOrder steps_;
 };
 
 }  // namespace mien

@@ -1,18 +1,23 @@
 // Softmax.
 #pragma once
 
+#include <string_view>
+
 #include <mien/kernels/softmax.hpp>
 #include <mien/layers/layer.hpp>
 
 namespace mien {
 
 /// PyTorch's Softmax over the channels, at every pixel.
-struct Softmax {};
+struct Softmax {
+  static constexpr std::string_view name = "Softmax";
+};
 
 template <class Input>
 class Compiled<Softmax, Input> : public detail::WithoutParameters {
  public:
   using Output = Input;
+  static constexpr LayerNames layer_names = {Softmax::name};
 
   explicit Compiled(TensorReader&) {}
 

@@ -94,5 +94,10 @@ struct WindowOn {
       Padding::y,      Padding::x,     GroupCount};
 };
 
+/// The same for a pooling layer.
+template <class Layer, class Input>
+using PoolingOn = WindowOn<Input, Input::channels, typename Layer::kernel, typename Layer::stride,
+                           typename Layer::padding, 1>;
+
 }  // namespace detail
 }  // namespace mien
