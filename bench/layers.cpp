@@ -1,14 +1,17 @@
-// Times MiniFER's layers one by one, and 3x3 convolutions of VGG-like networks, with random weights
-// on one input that stays in the cache.
+// Times MiniFER's layers one by one, 3x3 convolutions of VGG-like networks, and what only other
+// networks have, with random weights on one input that stays in the cache.
 //
 //   layers [Google Benchmark's options]
 //
 // MIEN_ISA=baseline|avx2|avx512 in the environment chooses the kernels.
 #include <cstddef>
 #include <ctime>
+#include <ratio>
 #include <string>
 
 #include <mien/layers/layers.hpp>
+#include <mien/models/inception_fer.hpp>
+#include <mien/models/resnet33.hpp>
 #include <mien/tensor.hpp>
 
 #include "peak_fma.hpp"
@@ -45,7 +48,7 @@ template <class Layer, class Input>
 void time_layer(benchmark::State& state) {
   using Step = Compiled<Layer, Input>;
   using Output = typename Step::Output;
-  const WeightFile file = random_weight_file<Layer>();
+  const WeightFile file = random_layer_file<Layer>();
   TensorReader tensors(file);
   const Step layer(tensors);
   const RandomInputs inputs(1, Input::size);
@@ -117,6 +120,28 @@ void add_3x3() {
       Shape<Channels, Side, Side>>("conv3x3/" + std::to_string(Channels) + "@" + side + "x" + side);
 }
 
+/// Large and strided windows, groups and normalisation, from the largest network.
+void add_alexnet() {
+  using Norm = LocalResponseNorm<5, std::ratio<1, 10000>, std::ratio<3, 4>, std::ratio<2>>;
+  add<Sequential<Conv2d<1, 96, Kernel<11>, Stride<4>>, ReLU>, Shape<1, 227, 227>>(
+      "alexnet/conv11x11");
+  add<Norm, Shape<96, 55, 55>>("alexnet/norm");
+  add<MaxPool2d<Kernel<3>, Stride<2>>, Shape<96, 55, 55>>("alexnet/pool");
+  add<Sequential<Conv2d<96, 256, Kernel<5>, Padding<2>, Groups<2>>, ReLU>, Shape<96, 27, 27>>(
+      "alexnet/conv5x5");
+  add<Sequential<Conv2d<384, 384, Kernel<3>, Padding<1>, Groups<2>>, ReLU>, Shape<384, 13, 13>>(
+      "alexnet/conv3x3");
+}
+
+/// Branches, sums and average pooling, from the networks of Pramerdorfer and Kampel.
+void add_blocks() {
+  add<mien::detail::InceptionBlock<72, 64>, Shape<72, 24, 24>>("inception/72@24x24");
+  add<mien::detail::InceptionBlock<432, 224>, Shape<432, 6, 6>>("inception/432@6x6");
+  add<mien::detail::ResNetBlock<64>, Shape<64, 24, 24>>("residual/64@24x24");
+  add<mien::detail::ResNetDownBlock<64, 128>, Shape<64, 24, 24>>("residual/64-128@24x24");
+  add<AvgPool2d<Kernel<6>>, Shape<504, 6, 6>>("average_pool/504@6x6");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -127,5 +152,7 @@ int main(int argc, char** argv) {
     add_3x3<128, 20>();
     add_3x3<256, 10>();
     add_3x3<512, 5>();
+    add_alexnet();
+    add_blocks();
   });
 }
