@@ -1,4 +1,5 @@
 // From a photo to probabilities, against Pillow and PyTorch (data/make_expressions.py).
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include <mien/mien.hpp>
 
+#include "sealed_bytes.hpp"
 #include "tiny.hpp"
 #include "vision_data.hpp"
 
@@ -62,6 +64,34 @@ TEST_CASE("several faces give what each gives alone, on however many threads") {
   }
   ExpressionClassifier<Tiny>::Workspace workspace;
   CHECK(classifier.classify(photo.view(), std::vector<Rect>(), Views::ten, workspace).empty());
+}
+
+TEST_CASE("a network that asks for it gets equalised faces, each by itself") {
+  Bytes bytes = read_file(tiny_path);
+  const std::string name = "tiny";
+  const auto flags = std::search(bytes.begin(), bytes.end(), name.begin(), name.end()) + 4 + 7 * 4;
+  *flags = 1;
+  reseal(bytes);
+  const ExpressionClassifier<Tiny> equalising(
+      Tiny(WeightFile::from_memory(bytes.data(), bytes.size())));
+  const ExpressionClassifier<Tiny> plain(Tiny::load(tiny_path));
+  ExpressionClassifier<Tiny>::Workspace workspace;
+  std::vector<GrayImage> faces;
+  std::vector<GrayView> face_views;
+  for (std::uint32_t seed = 0; seed < 3; ++seed) {
+    faces.push_back(noise_image(10, 10, seed));
+    for (int i = 0; i < 100; ++i) faces.back().row(0)[i] /= 3;
+  }
+  for (const GrayImage& face : faces) face_views.push_back(face.view());
+  for (const Views views : {Views::centre, Views::ten}) {
+    const auto found = equalising.logits(face_views, views, workspace);
+    for (std::size_t i = 0; i < faces.size(); ++i) {
+      CAPTURE(i);
+      const GrayImage equalized = equalize_histogram(face_views[i]);
+      CHECK(found[i] == plain.logits(equalized.view(), views, workspace));
+      CHECK(found[i] != plain.logits(face_views[i], views, workspace));
+    }
+  }
 }
 
 TEST_CASE("a face is a square around its box") {

@@ -84,6 +84,7 @@ TEST_CASE("a weight file tells what it holds") {
   CHECK(preprocessing.mean == 0.5f);
   CHECK(preprocessing.standard_deviation == 0.25f);
   CHECK(preprocessing.temperature == 1.5f);
+  CHECK_FALSE(preprocessing.equalize_histogram);
   REQUIRE(file.tensors().size() == 19);
   CHECK(file.tensors()[0].name == "0.weight");
   CHECK(file.tensors()[0].dimensions == std::vector<std::uint32_t>{4, 1, 3, 3});
@@ -178,6 +179,22 @@ TEST_CASE("a misshapen, misplaced or misnamed tensor is named") {
   bytes[find(bytes, "0.bias") + 2] = 'B';
   reseal(bytes);
   CHECK(contains(load_error(bytes), "tensor '0.Bias' (number 2): Conv2d expects its bias 4"));
+}
+
+TEST_CASE("the first flag asks for histogram equalisation, the others are refused") {
+  Bytes bytes = read_file(tiny_path);
+  // After the architecture's name come four integers and three floats.
+  const std::size_t flags = find(bytes, "tiny") + 4 + 4 * 4 + 3 * 4;
+  const auto with_flags = [&](std::uint32_t value) {
+    put_u32(bytes, flags, value);
+    reseal(bytes);
+    return WeightFile::from_memory(bytes.data(), bytes.size(), "test.mien").preprocessing();
+  };
+  CHECK(with_flags(1).equalize_histogram);
+  CHECK_FALSE(with_flags(0).equalize_histogram);
+  CHECK_THROWS_WITH_AS(with_flags(2), "test.mien: flags: expected 0 or 1, found 2", Error);
+  CHECK_THROWS_WITH_AS(with_flags(0x80000001u),
+                       "test.mien: flags: expected 0 or 1, found 2147483649", Error);
 }
 
 TEST_CASE("a number that is none is named") {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include <mien/network.hpp>
 #include <mien/parallel.hpp>
 #include <mien/vision/crop.hpp>
+#include <mien/vision/equalize_histogram.hpp>
 #include <mien/vision/face_finder.hpp>
 #include <mien/vision/image.hpp>
 
@@ -36,16 +38,47 @@ inline Rect face_region(const Rect& box) noexcept {
   return {box.x - (side - box.width) / 2, box.y - (side - box.height) / 2, side, side};
 }
 
-/// Reads expressions from faces whose place is known. `Network` is a model such as MiniFer with one
-/// input channel. Immutable: one classifier may be used from many threads at once.
+namespace detail {
+
+/// Whether a network's shapes are known at compile time: AnyNetwork's are not.
+template <class Network, class = void>
+inline constexpr bool has_static_shapes = false;
+template <class Network>
+inline constexpr bool has_static_shapes<Network, std::void_t<typename Network::Input>> = true;
+
+template <class Network>
+constexpr bool input_can_be_gray() {
+  if constexpr (has_static_shapes<Network>) {
+    return Network::Input::channels == 1;
+  } else {
+    return true;
+  }
+}
+
+/// What a network's forward pass returns.
+template <class Network>
+using OutputsOf = decltype(std::declval<const Network&>().forward(
+    std::declval<const float*>(), std::declval<typename Network::Workspace&>()));
+
+/// The index of the largest of several scores.
+template <class Scores>
+std::size_t largest_index(const Scores& scores) noexcept {
+  return static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+}
+
+}  // namespace detail
+
+/// Reads expressions from faces whose place is known. `Network` is a model such as MiniFER with one
+/// input channel, or AnyNetwork (any_network.hpp), or Ensemble (ensemble.hpp). Immutable: one
+/// classifier may be used from many threads at once.
 template <class Network>
 class ExpressionClassifier {
-  static_assert(Network::Input::channels == 1, "expressions are read from gray faces");
+  static_assert(detail::input_can_be_gray<Network>(), "expressions are read from gray faces");
 
  public:
-  static constexpr std::size_t class_count = Network::Output::size;
-  /// One value a label of the network, in its order.
-  using Scores = std::array<float, class_count>;
+  /// One value a label of the network, in its order: a std::array of floats or, for AnyNetwork, a
+  /// std::vector.
+  using Scores = detail::OutputsOf<Network>;
 
   /// Memory for one call at a time; keep it to classify without allocating.
   class Workspace {
@@ -62,16 +95,23 @@ class ExpressionClassifier {
     typename Network::Workspace network_;
     std::vector<float> inputs_;  // of one view after the other
     std::vector<float> outputs_;
+    GrayImage equalized_;
   };
 
+  /// Throws Error if the network's input is not gray.
   explicit ExpressionClassifier(Network network) : network_(std::move(network)) {
     const Preprocessing& preprocessing = network_.preprocessing();
+    if (preprocessing.input_channels != 1) {
+      throw Error(network_.file_name() +
+                  ": input channels: expressions are read from gray faces: " +
+                  "expected 1, found " + std::to_string(preprocessing.input_channels));
+    }
     for (std::size_t pixel = 0; pixel < pixel_values_.size(); ++pixel) {
       pixel_values_[pixel] = (static_cast<float>(pixel) / 255.0f - preprocessing.mean) /
                              preprocessing.standard_deviation;
     }
-    const int right = face_size() - Network::Input::width;
-    const int bottom = face_size() - Network::Input::height;
+    const int right = face_size() - preprocessing.input_width;
+    const int bottom = face_size() - preprocessing.input_height;
     centre_ = {right / 2, bottom / 2, false};
     ten_ = {
         {{0, 0, false}, {right, 0, false}, {0, bottom, false}, {right, bottom, false}, centre_}};
@@ -86,8 +126,8 @@ class ExpressionClassifier {
   /// Faces are brought to so many pixels square.
   int face_size() const noexcept { return network_.preprocessing().face_size; }
 
-  /// The logits of a face of face_size() square, averaged over the views. Throws Error for another
-  /// size.
+  /// The logits of a face of face_size() square, averaged over the views. Its histogram is
+  /// equalised first if the network's preprocessing says so. Throws Error for another size.
   Scores logits(const GrayView& face, Views views, Workspace& workspace) const {
     Scores scores;
     compute_logits(&face, 1, views, workspace, nullptr, &scores);
@@ -104,15 +144,14 @@ class ExpressionClassifier {
   }
 
   /// The probabilities that belong to logits: softmax at the network's temperature.
-  Scores probabilities(const Scores& logits) const noexcept {
-    Scores result;
-    kernels::softmax(logits.data(), class_count, network_.preprocessing().temperature,
-                     result.data());
-    return result;
+  Scores probabilities(Scores logits) const noexcept {
+    kernels::softmax(logits.data(), logits.size(), network_.preprocessing().temperature,
+                     logits.data());
+    return logits;
   }
 
-  /// The face that the network sees for a box in a photo: face_region(box), brought to face_size()
-  /// by resize_antialiased. Throws Error if the box is empty or outside the photo.
+  /// The face that logits() takes for a box in a photo: face_region(box), brought to face_size() by
+  /// resize_antialiased. Throws Error if the box is empty or outside the photo.
   GrayImage face(const GrayView& photo, const Rect& box) const {
     if (box.width <= 0 || box.height <= 0) {
       throw Error("box: expected a width and height of 1 or more, found " +
@@ -144,6 +183,9 @@ class ExpressionClassifier {
   }
 
  private:
+  template <class, class>
+  friend class FaceSaliency;  // puts gradients where the views lie
+
   /// A part of the face as large as the network's input.
   struct View {
     int left = 0;
@@ -153,14 +195,22 @@ class ExpressionClassifier {
 
   void compute_logits(const GrayView* faces, std::size_t count, Views views, Workspace& workspace,
                       const Executor& executor, Scores* scores) const {
+    const Preprocessing& preprocessing = network_.preprocessing();
     const View* const view = views == Views::ten ? ten_.data() : &centre_;
     const std::size_t view_count = views == Views::ten ? ten_.size() : 1;
-    workspace.inputs_.resize(count * view_count * Network::Input::size);
-    workspace.outputs_.resize(count * view_count * class_count);
+    workspace.inputs_.resize(count * view_count *
+                             static_cast<std::size_t>(preprocessing.input_height) *
+                             static_cast<std::size_t>(preprocessing.input_width));
+    workspace.outputs_.resize(count * view_count * labels().size());
     float* input = workspace.inputs_.data();
     for (std::size_t i = 0; i < count; ++i) {
       require_size(faces[i]);
-      for (std::size_t v = 0; v < view_count; ++v) input = write_view(faces[i], view[v], input);
+      GrayView face = faces[i];
+      if (preprocessing.equalize_histogram) {
+        equalize_histogram(face, workspace.equalized_);
+        face = workspace.equalized_.view();
+      }
+      for (std::size_t v = 0; v < view_count; ++v) input = write_view(face, view[v], input);
     }
     const int inputs = static_cast<int>(count * view_count);
     float* const outputs = workspace.outputs_.data();
@@ -171,7 +221,8 @@ class ExpressionClassifier {
     }
     const float* output = outputs;
     for (std::size_t i = 0; i < count; ++i) {
-      scores[i].fill(0.0f);
+      scores[i] = {};
+      if constexpr (!detail::has_static_shapes<Network>) scores[i].resize(labels().size());
       for (std::size_t v = 0; v < view_count; ++v) {
         for (float& score : scores[i]) score += *output++;
       }
@@ -188,10 +239,12 @@ class ExpressionClassifier {
 
   /// Writes a view as the network takes it and returns where the next one goes.
   float* write_view(const GrayView& face, const View& view, float* to) const noexcept {
-    for (int y = 0; y < Network::Input::height; ++y) {
+    const int width = network_.preprocessing().input_width;
+    const int height = network_.preprocessing().input_height;
+    for (int y = 0; y < height; ++y) {
       const std::uint8_t* row = face.row(view.top + y) + view.left;
-      for (int x = 0; x < Network::Input::width; ++x) {
-        *to++ = pixel_values_[row[view.mirrored ? Network::Input::width - 1 - x : x]];
+      for (int x = 0; x < width; ++x) {
+        *to++ = pixel_values_[row[view.mirrored ? width - 1 - x : x]];
       }
     }
     return to;
@@ -222,7 +275,7 @@ class ExpressionReader {
   ExpressionReader(Network network, FaceFinder finder)
       : classifier_(std::move(network)), finder_(std::move(finder)) {}
 
-  /// From a .mien file and a .haar file. Throws Error.
+  /// From a .mien file and a .haar file. Throws Error. (For an Ensemble, the constructor above.)
   ExpressionReader(const std::string& model_path, const std::string& cascade_path)
       : ExpressionReader(Network::load(model_path),
                          FaceFinder(FaceDetector(Cascade::load(cascade_path)))) {}
@@ -266,9 +319,7 @@ class ExpressionReader {
       face.box = detections[i].box;
       face.neighbors = detections[i].neighbors;
       face.probabilities = probabilities[i];
-      face.expression = static_cast<std::size_t>(
-          std::max_element(face.probabilities.begin(), face.probabilities.end()) -
-          face.probabilities.begin());
+      face.expression = detail::largest_index(face.probabilities);
       faces.push_back(face);
     }
     return faces;

@@ -12,6 +12,7 @@
 
 #include <mien/error.hpp>
 #include <mien/expression.hpp>
+#include <mien/vision/crop.hpp>
 #include <mien/vision/face_tracker.hpp>
 #include <mien/vision/image.hpp>
 
@@ -85,8 +86,7 @@ class VideoReader {
       face.box = tracked.detection.box;
       face.neighbors = tracked.detection.neighbors;
       face.probabilities = state.smoothed;
-      face.expression = static_cast<std::size_t>(
-          std::max_element(state.smoothed.begin(), state.smoothed.end()) - state.smoothed.begin());
+      face.expression = detail::largest_index(state.smoothed);
       face.identity = tracked.identity;
       face.classified = due;
       faces_.push_back(face);
@@ -104,17 +104,17 @@ class VideoReader {
     std::uint64_t identity = 0;
     bool is_new = true;
     int frames_since_classified = 0;
-    GrayImage pixels;  // that the network saw
+    GrayImage pixels;  // that were classified
     Scores scores{};   // what it said
     Scores smoothed{};
   };
 
   void classify(const GrayView& frame, const Rect& box, State& state) {
-    GrayImage pixels = classifier_.face(frame, box);
+    GrayImage pixels = crop(frame, face_region(box));
     // The same pixels have the same probabilities: a still picture costs the network one pass.
     if (state.is_new || !same_pixels(pixels, state.pixels)) {
-      state.scores =
-          classifier_.probabilities(classifier_.logits(pixels.view(), options_.views, workspace_));
+      const Rect whole{0, 0, pixels.width(), pixels.height()};
+      state.scores = classifier_.classify(pixels.view(), whole, options_.views, workspace_);
       state.pixels = std::move(pixels);
     }
     if (state.is_new || options_.smoothing == 0.0) {

@@ -11,7 +11,8 @@
 //   f32     mean
 //   f32     standard deviation: input value = (pixel / 255 - mean) / standard deviation
 //   f32     temperature: probabilities = softmax(logits / temperature)
-//   u32     flags: 0; for later use
+//   u32     flags: bit 0 if faces' histograms are equalised (vision/equalize_histogram.hpp), after
+//           faces are brought to their size and before views are cropped; the others are 0
 //   u32     number of labels, in the order of the outputs; then so many
 //     string  label
 //   u32     number of tensors; then so many
@@ -51,6 +52,7 @@ struct Preprocessing {
   float mean = 0.0f;
   float standard_deviation = 1.0f;
   float temperature = 1.0f;
+  bool equalize_histogram = false;
 };
 
 namespace detail {
@@ -133,6 +135,7 @@ class WeightFile {
   static constexpr std::size_t block_alignment = 64;
   static constexpr std::uint32_t largest_side = 1u << 16;
   static constexpr std::uint32_t largest_dimension = 0x7FFFFFFFu;
+  static constexpr std::uint32_t equalize_histogram_flag = 1;
 
   WeightFile(std::vector<std::uint8_t> bytes, const std::string& name)
       : name_(name), bytes_(std::make_shared<const std::vector<std::uint8_t>>(std::move(bytes))) {
@@ -162,7 +165,11 @@ class WeightFile {
                   std::to_string(preprocessing_.face_size));
     }
     const std::uint32_t flags = reader.u32("flags");
-    if (flags != 0) reader.fail("flags: expected 0, found " + std::to_string(flags));
+    if ((flags & ~equalize_histogram_flag) != 0) {
+      reader.fail("flags: expected 0 or " + std::to_string(equalize_histogram_flag) + ", found " +
+                  std::to_string(flags));
+    }
+    preprocessing_.equalize_histogram = (flags & equalize_histogram_flag) != 0;
   }
 
   void read_tensors(BinaryReader& reader) {
