@@ -7,4 +7,5 @@
 #include <mien/metrics.hpp>
 #include <mien/models/models.hpp>
 #include <mien/parallel.hpp>
+#include <mien/saliency.hpp>
 #include <mien/video.hpp>

@@ -1,0 +1,100 @@
+// Numbers that data/pseudo_random.py computes by the same formulas, to the last bit: so golden data
+// need not hold what went into them.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <mien/weights.hpp>
+
+#include "random_weights.hpp"
+
+/// `count` multiples of 2^-23 from -1 to below 1.
+inline std::vector<double> pseudo_random(std::size_t count, std::uint32_t seed) {
+  std::vector<double> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint32_t value = static_cast<std::uint32_t>(i) * 2654435761u + seed * 40503u;
+    value = (value ^ (value >> 15)) * 2246822519u;
+    value = (value ^ (value >> 13)) * 3266489917u;
+    value ^= value >> 16;
+    values[i] = (value >> 8) / 8388608.0 - 1.0;
+  }
+  return values;
+}
+
+/// Whole numbers from -3 to 8, so that there are ties and values where rectifiers cut.
+inline std::vector<float> pseudo_random_image(std::size_t size, std::uint32_t seed) {
+  std::vector<float> image;
+  for (const double value : pseudo_random(size, seed)) {
+    image.push_back(static_cast<float>(std::floor(6.0 * value) + 3.0));
+  }
+  return image;
+}
+
+/// Values for a parameter. Filters keep the variance of their input behind a rectifier (He et al.,
+/// arXiv 1502.01852); scales and variances are 0.5 to 1.5, the rest -0.5 to 0.5.
+inline std::vector<float> pseudo_random_tensor(const mien::bench::TensorShape& tensor,
+                                               std::uint32_t seed) {
+  const bool is_filter = tensor.dimensions.size() > 1;
+  const bool around_one = !is_filter && (tensor.role == "weight" || tensor.role == "running_var");
+  const auto fan_in = static_cast<double>(tensor.size() / tensor.dimensions.front());
+  const double range = is_filter ? std::sqrt(6.0 / fan_in) : 0.5;
+  std::vector<float> values;
+  for (const double value : pseudo_random(tensor.size(), seed)) {
+    values.push_back(static_cast<float>(range * value + (around_one ? 1.0 : 0.0)));
+  }
+  return values;
+}
+
+/// A weight file of `Layers`, whose tensors have `first_seed` and those that follow.
+template <class Layers>
+mien::WeightFile pseudo_random_file(const std::string& architecture,
+                                    const mien::Preprocessing& preprocessing, std::size_t labels,
+                                    std::uint32_t first_seed) {
+  using mien::bench::BinaryWriter;
+  constexpr std::size_t block_alignment = 64;
+  std::vector<mien::bench::TensorShape> tensors;
+  mien::bench::TensorsOf<Layers>::append(tensors);
+
+  const auto aligned = [](std::size_t position) {
+    return (position + block_alignment - 1) / block_alignment * block_alignment;
+  };
+  const auto write_header = [&](std::size_t first_block) {
+    BinaryWriter writer;
+    writer.zeros_up_to(mien::BinaryReader::header_size);
+    writer.string(architecture);
+    for (const int number : {preprocessing.input_channels, preprocessing.input_height,
+                             preprocessing.input_width, preprocessing.face_size}) {
+      writer.integer(static_cast<std::uint32_t>(number));
+    }
+    writer.f32(preprocessing.mean);
+    writer.f32(preprocessing.standard_deviation);
+    writer.f32(preprocessing.temperature);
+    writer.integer(std::uint32_t{preprocessing.equalize_histogram ? 1u : 0u});
+    writer.integer(static_cast<std::uint32_t>(labels));
+    for (std::size_t i = 0; i < labels; ++i) writer.string("class" + std::to_string(i));
+    writer.integer(static_cast<std::uint32_t>(tensors.size()));
+    std::size_t block = first_block;
+    for (const mien::bench::TensorShape& tensor : tensors) {
+      writer.string(tensor.role);
+      writer.integer(std::uint8_t{0});  // fp32
+      writer.integer(static_cast<std::uint8_t>(tensor.dimensions.size()));
+      for (const std::uint32_t dimension : tensor.dimensions) writer.integer(dimension);
+      writer.integer(std::uint64_t{block});
+      block = aligned(block + sizeof(float) * tensor.size());
+    }
+    writer.integer(std::uint32_t{0});  // verification vectors
+    return writer;
+  };
+
+  BinaryWriter writer = write_header(aligned(write_header(0).bytes().size()));
+  for (const mien::bench::TensorShape& tensor : tensors) {
+    writer.zeros_up_to(aligned(writer.bytes().size()));
+    for (const float value : pseudo_random_tensor(tensor, first_seed++)) writer.f32(value);
+  }
+  writer.seal("MIEN", 1);
+  return mien::WeightFile::from_memory(writer.bytes().data(), writer.bytes().size());
+}
