@@ -9,9 +9,12 @@
 
 #include "common/drawing.hpp"
 #include "common/image_file.hpp"
+#include "common/model_option.hpp"
 #include "common/output_file.hpp"
 #include "common/photo_options.hpp"
 #include "common/program.hpp"
+#include "common/saliency_function.hpp"
+#include "common/saliency_picture.hpp"
 #include "common/views_option.hpp"
 
 namespace {
@@ -19,12 +22,13 @@ namespace {
 using namespace mien::examples;
 
 constexpr const char* program_name = "photo";
-using Reader = mien::ExpressionReader<mien::MiniFer>;
-using Face = mien::Face<mien::MiniFer>;
+using Reader = mien::ExpressionReader<mien::Ensemble>;
+using Face = mien::Face<mien::Ensemble>;
 
 struct Options : PhotoOptions {
-  std::string model;
+  std::vector<std::string> models;
   mien::Views views = mien::Views::centre;
+  std::string saliency;
 };
 
 struct Milliseconds {
@@ -41,6 +45,9 @@ void print(const Options& options, const Reader& reader, const std::string& path
   if (options.json) {
     nlohmann::ordered_json json = image_json(path, image);
     for (const Face& face : faces) json["faces"].push_back(face_json(reader, face));
+    for (const mien::AnyNetwork& network : reader.classifier().network().networks()) {
+      json["models"].push_back(network.name());
+    }
     json["milliseconds"] = {{"detect", time.detect}, {"classify", time.classify}};
     print_line(json_line(json));
     return;
@@ -55,10 +62,9 @@ void print(const Options& options, const Reader& reader, const std::string& path
   }
 }
 
-void draw(const std::string& path, const Reader& reader, const ImageFile& image,
+void draw(const std::string& path, const Reader& reader, Canvas canvas,
           const std::vector<Face>& faces) {
   constexpr Color frame{80, 220, 100};
-  Canvas canvas(image);
   for (const Face& face : faces) {
     canvas.draw_box(face.box, frame);
     canvas.draw_label(
@@ -68,11 +74,28 @@ void draw(const std::string& path, const Reader& reader, const ImageFile& image,
   write_png(path, canvas);
 }
 
+/// The photo in gray, with what every network read each face's expression from.
+Canvas saliency_canvas(const mien::GrayImage& photo, const std::vector<Face>& faces,
+                       mien::Views views, const std::vector<SaliencyFunction>& networks) {
+  Canvas canvas = gray_canvas(photo);
+  for (const Face& face : faces) {
+    std::vector<mien::SaliencyMap> maps;
+    for (const SaliencyFunction& saliency : networks) {
+      maps.push_back(saliency(photo.view(), face.box, face.expression, views));
+    }
+    draw_saliency(photo, maps, canvas);
+  }
+  return canvas;
+}
+
 int run(const Options& options) {
-  const mien::MiniFer network = mien::MiniFer::load(
-      options.model.empty() ? model_path("mini_fer.mien", "--model") : options.model);
-  network.verify();
-  const Reader reader(network, options.load_finder());
+  const Reader reader(load_models(options.models), options.load_finder());
+  std::vector<SaliencyFunction> saliency;
+  if (!options.saliency.empty()) {
+    for (const auto& member : reader.classifier().members()) {
+      saliency.push_back(load_saliency(member));
+    }
+  }
   return for_each_input(
       program_name, options.images, [&](const std::string& path, std::size_t number) {
         const ImageFile image = load_image(path);
@@ -86,7 +109,12 @@ int run(const Options& options) {
             milliseconds_of([&] { faces = reader.read(gray.view(), detections, options.views); });
         print(options, reader, path, image, faces, time);
         if (!options.output.empty()) {
-          draw(numbered_path(options.output, number, options.images.size()), reader, image, faces);
+          draw(numbered_path(options.output, number, options.images.size()), reader, Canvas(image),
+               faces);
+        }
+        if (!options.saliency.empty()) {
+          draw(numbered_path(options.saliency, number, options.images.size()), reader,
+               saliency_canvas(gray, faces, options.views, saliency), faces);
         }
       });
 }
@@ -97,10 +125,9 @@ int main(int argc, char** argv) {
   CLI::App app("Finds the faces in photos and reads their expressions.", program_name);
   Options options;
   add_photo_options(app, options);
-  app.add_option("--model", options.model,
-                 "weight file (.mien); default: the one that comes with Mien")
-      ->type_name("FILE");
+  add_model_option(app, options.models, "the mean of the networks' probabilities");
   add_views_option(app, options.views);
+  add_saliency_option(app, options.saliency);
   int status = success;
   if (!parse_command_line(app, argc, argv, status)) return status;
   const int error = report_errors(program_name, [&] { status = run(options); });

@@ -14,6 +14,7 @@
 #include "common/detector_options.hpp"
 #include "common/face_output.hpp"
 #include "common/frames.hpp"
+#include "common/model_option.hpp"
 #include "common/program.hpp"
 #include "common/views_option.hpp"
 
@@ -22,7 +23,7 @@ namespace {
 using namespace mien::examples;
 
 constexpr const char* program_name = "video";
-using Reader = mien::VideoReader<mien::MiniFer>;
+using Reader = mien::VideoReader<mien::Ensemble>;
 
 // What --fast stands for.
 constexpr int fast_refresh_interval = 30;
@@ -38,7 +39,7 @@ struct Options : DetectorOptions {
   std::optional<int> refresh_interval;
   std::optional<int> classify_interval;
   std::optional<double> smoothing;
-  std::string model;
+  std::vector<std::string> models;
   mien::Views views = mien::Views::centre;
 
   mien::VideoOptions video() const {
@@ -96,9 +97,7 @@ void add_options(CLI::App& app, Options& options) {
                  "smooth each face's probabilities exponentially, with this time constant in "
                  "frames; default: 0, not at all")
       ->type_name("FRAMES");
-  app.add_option("--model", options.model,
-                 "weight file (.mien); default: the one that comes with Mien")
-      ->type_name("FILE");
+  add_model_option(app, options.models, "the mean of the networks' probabilities");
   add_views_option(app, options.views);
   add_detector_options(app, options);
   app.callback([&options] {
@@ -111,7 +110,7 @@ void add_options(CLI::App& app, Options& options) {
 }
 
 void print(const Reader& reader, std::size_t frame,
-           const std::vector<mien::VideoFace<mien::MiniFer>>& faces, double milliseconds) {
+           const std::vector<mien::VideoFace<mien::Ensemble>>& faces, double milliseconds) {
   nlohmann::ordered_json json;
   json["frame"] = frame;
   json["faces"] = nlohmann::ordered_json::array();
@@ -126,15 +125,13 @@ void print(const Reader& reader, std::size_t frame,
 }
 
 void run(const Options& options) {
-  const mien::MiniFer network = mien::MiniFer::load(
-      options.model.empty() ? model_path("mini_fer.mien", "--model") : options.model);
-  network.verify();
-  Reader reader(mien::ExpressionReader<mien::MiniFer>(network, options.load_finder()),
+  const mien::Ensemble networks = load_models(options.models);
+  Reader reader(mien::ExpressionReader<mien::Ensemble>(networks, options.load_finder()),
                 options.video());
   FrameReader frames(options.width, options.height, options.format);
   for (std::size_t frame = 0; frames.next(); ++frame) {
     if (frame % static_cast<std::size_t>(options.every) != 0) continue;
-    const std::vector<mien::VideoFace<mien::MiniFer>>* faces = nullptr;
+    const std::vector<mien::VideoFace<mien::Ensemble>>* faces = nullptr;
     const double milliseconds = milliseconds_of([&] {
       faces = options.format == PixelFormat::gray
                   ? &reader.read(mien::GrayView(frames.pixels(), options.width, options.height))

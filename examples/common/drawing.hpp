@@ -1,4 +1,4 @@
-// Boxes and labels on a photo, and the photo into a PNG file.
+// Boxes and text on a photo or an empty canvas, and that into a PNG file.
 //
 // Include it in one source file of a program: it brings stb_image_write's functions along.
 #pragma once
@@ -32,9 +32,22 @@ struct Color {
   std::uint8_t blue = 0;
 };
 
+/// Black or white, whichever is easier to read on `ground`.
+inline Color contrast(Color ground) noexcept {
+  const int brightness = 2 * ground.red + 5 * ground.green + ground.blue;
+  return brightness > 8 * 128 ? Color{0, 0, 0} : Color{255, 255, 255};
+}
+
 /// R, G, B pixels to draw on. What lies outside is left out.
 class Canvas {
  public:
+  Canvas(int width, int height, Color ground)
+      : width_(width),
+        height_(height),
+        pixels_(3 * static_cast<std::size_t>(width) * static_cast<std::size_t>(height)) {
+    fill({0, 0, width, height}, ground);
+  }
+
   /// Starts with a copy of an image.
   explicit Canvas(const ImageFile& image)
       : width_(image.width), height_(image.height), pixels_(image.pixels) {
@@ -71,41 +84,29 @@ class Canvas {
     fill({box.x + box.width - line, box.y, line, box.height}, color);
   }
 
-  /// Text on a ground of `color`, above `box` or, where there is no room, inside it. Lines end with
-  /// '\n'; what is not printable ASCII becomes '?'.
+  /// Text on a ground of `color`, above `box` or, where there is no room, inside it.
   void draw_label(const Rect& box, const std::string& text, Color color) {
     const int scale = text_scale();
-    std::string printable = text;
-    for (char& c : printable) {
-      if (c != '\n' && (c < ' ' || c > '~')) c = '?';
-    }
     const int padding = 2 * scale;
-    const int label_width = stb_easy_font_width(printable.data()) * scale + 2 * padding;
-    const int label_height = stb_easy_font_height(printable.data()) * scale + padding;
+    const Size size = text_size(text, scale);
+    const int label_width = size.width + 2 * padding;
+    const int label_height = size.height + padding;
     const int x = std::max(std::min(box.x, width_ - label_width), 0);
     const int y = box.y >= label_height ? box.y - label_height : box.y;
     fill({x, y, label_width, label_height}, color);
-    draw_text(x + padding, y + padding, printable, scale, contrast(color));
+    draw_text(x + padding, y + padding, text, scale, contrast(color));
   }
 
-  /// Grows with the image, so that it can be seen when that is shown as a whole.
-  int line_width() const noexcept { return std::max(std::min(width_, height_) / 240, 1); }
-
- private:
-  int text_scale() const noexcept { return std::max((std::min(width_, height_) + 120) / 300, 1); }
-
-  static Color contrast(Color ground) noexcept {
-    const int brightness = 2 * ground.red + 5 * ground.green + ground.blue;
-    return brightness > 8 * 128 ? Color{0, 0, 0} : Color{255, 255, 255};
-  }
-
-  void draw_text(int x, int y, std::string& text, int scale, Color color) {
+  /// Text whose letters are 7 * `scale` pixels high, from (x, y) to the right and down. Lines end
+  /// with '\n'; what is not printable ASCII becomes '?'.
+  void draw_text(int x, int y, const std::string& text, int scale, Color color) {
     // stb_easy_font writes quads of four vertices: x, y, z as floats and four bytes of colour.
     constexpr std::size_t vertex_bytes = 16;
     constexpr std::size_t quad_bytes = 4 * vertex_bytes;
     constexpr std::size_t most_quads_of_a_character = 16;
-    std::vector<char> quads(text.size() * most_quads_of_a_character * quad_bytes);
-    const int count = stb_easy_font_print(0, 0, text.data(), nullptr, quads.data(),
+    std::string printed = printable(text);
+    std::vector<char> quads(printed.size() * most_quads_of_a_character * quad_bytes);
+    const int count = stb_easy_font_print(0, 0, printed.data(), nullptr, quads.data(),
                                           static_cast<int>(quads.size()));
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
       float top_left[2];
@@ -119,6 +120,26 @@ class Canvas {
             scaled(bottom_right[1] - top_left[1])},
            color);
     }
+  }
+
+  /// The room that draw_text takes.
+  static Size text_size(const std::string& text, int scale) {
+    std::string printed = printable(text);
+    return {stb_easy_font_width(printed.data()) * scale,
+            stb_easy_font_height(printed.data()) * scale};
+  }
+
+  /// Grows with the image, so that it can be seen when that is shown as a whole.
+  int line_width() const noexcept { return std::max(std::min(width_, height_) / 240, 1); }
+
+ private:
+  int text_scale() const noexcept { return std::max((std::min(width_, height_) + 120) / 300, 1); }
+
+  static std::string printable(std::string text) {
+    for (char& c : text) {
+      if (c != '\n' && (c < ' ' || c > '~')) c = '?';
+    }
+    return text;
   }
 
   int width_;

@@ -30,8 +30,11 @@ namespace mien::examples {
 struct LabelledFace {
   std::size_t label = 0;
   std::string usage;  ///< the split: Training, PublicTest or PrivateTest; empty if there is none
-  GrayImage face;
+  GrayImage face;     ///< of fer_face_size square
 };
+
+/// Width and height of FER2013's faces in pixels.
+inline constexpr int fer_face_size = 48;
 
 namespace detail {
 
@@ -57,11 +60,10 @@ inline bool next_number(std::string_view text, std::size_t& position, unsigned l
   return true;
 }
 
-inline GrayImage parse_pixels(std::string_view text, int size, const std::string& path,
-                              unsigned line) {
-  GrayImage face(size, size);
+inline GrayImage parse_pixels(std::string_view text, const std::string& path, unsigned line) {
+  constexpr std::size_t expected = fer_face_size * fer_face_size;
+  GrayImage face(fer_face_size, fer_face_size);
   std::uint8_t* pixels = face.row(0);
-  const auto expected = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
   std::size_t count = 0;
   for (std::size_t position = 0; position < text.size(); ++count) {
     unsigned value = 0;
@@ -83,10 +85,9 @@ inline GrayImage parse_pixels(std::string_view text, int size, const std::string
 
 }  // namespace detail
 
-/// All rows of a file with the columns emotion (0 to `classes` - 1), pixels (`face_size` squared
-/// numbers from 0 to 255) and, if there, Usage, in any order. Throws Error naming the line.
-inline std::vector<LabelledFace> load_fer_csv(const std::string& path, std::size_t classes,
-                                              int face_size) try {
+/// All rows of a file with the columns emotion (0 to `classes` - 1), pixels (48 x 48 numbers from 0
+/// to 255, row by row) and, if there, Usage, in any order. Throws Error naming the line.
+inline std::vector<LabelledFace> load_fer_csv(const std::string& path, std::size_t classes) try {
   io::CSVReader<3, io::trim_chars<' ', '\t'>, io::double_quote_escape<',', '"'>> reader(path);
   reader.read_header(io::ignore_extra_column | io::ignore_missing_column, "emotion", "pixels",
                      "Usage");
@@ -113,7 +114,7 @@ inline std::vector<LabelledFace> load_fer_csv(const std::string& path, std::size
     }
     face.label = label;
     face.usage = usage;
-    face.face = detail::parse_pixels(pixels, face_size, path, line);
+    face.face = detail::parse_pixels(pixels, path, line);
     faces.push_back(std::move(face));
   }
   return faces;

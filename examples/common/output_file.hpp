@@ -10,6 +10,8 @@
 #include <string>
 #include <system_error>
 
+#include <CLI/CLI.hpp>
+
 #include <mien/error.hpp>
 
 namespace mien::examples {
@@ -35,8 +37,10 @@ inline void write_file(const std::string& path, const std::string& bytes) {
   }
 }
 
-inline bool is_png_path(const std::string& path) {
-  return std::filesystem::path(path).extension() == ".png";
+/// Throws CLI::ValidationError if what `option` names does not end in .png.
+inline void require_png_path(const std::string& option, const std::string& path) {
+  if (std::filesystem::path(path).extension() == ".png") return;
+  throw CLI::ValidationError(option, "expected a name that ends in .png, found " + path);
 }
 
 /// "faces.png" for the only one of `count` outputs; "faces-1.png", "faces-2.png" ... for several.

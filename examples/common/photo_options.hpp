@@ -32,10 +32,7 @@ inline void add_photo_options(CLI::App& app, PhotoOptions& options) {
   app.add_flag("--json", options.json, "print one JSON object a line for each image");
   app.callback([&options] {
     options.check();
-    if (!options.output.empty() && !is_png_path(options.output)) {
-      throw CLI::ValidationError("--output",
-                                 "expected a name that ends in .png, found " + options.output);
-    }
+    if (!options.output.empty()) require_png_path("--output", options.output);
   });
 }
 

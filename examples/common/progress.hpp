@@ -25,12 +25,14 @@ class Progress {
     if (visible_) std::cerr << "\r" << std::string(line_length(), ' ') << "\r" << std::flush;
   }
 
-  void show(std::size_t done) {
+  /// So many more are done.
+  void advance(std::size_t count) {
+    done_ += count;
     if (!visible_ || total_ == 0) return;
-    const std::size_t filled = bar_length * done / total_;
+    const std::size_t filled = bar_length * done_ / total_;
     std::cerr << "\r" << title_ << " [" << std::string(filled, '#')
               << std::string(bar_length - filled, ' ') << "] " << std::setw(3)
-              << 100 * done / total_ << " %" << std::flush;
+              << 100 * done_ / total_ << " %" << std::flush;
   }
 
  private:
@@ -48,6 +50,7 @@ class Progress {
 
   std::string title_;
   std::size_t total_;
+  std::size_t done_ = 0;
   bool visible_;
 };
 

@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 
 from mien_tools import weights
+from mien_tools.export import Network, export
 from mien_tools.networks import LABELS, NETWORKS
-from mien_tools.preprocess import centre_crop, normalise, ten_crops
+from mien_tools.preprocess import centre_crop, normalise, prepare_faces, ten_crops
+from mien_tools.weights import Preprocessing
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTO = ROOT / "examples/images/astronaut.png"
@@ -43,38 +45,91 @@ def random_faces(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(faces), generator.integers(0, len(LABELS), count)
 
 
+def random_model(path: Path, name: str, labels: tuple[str, ...] = LABELS) -> Path:
+    """A weight file of a network of Mien's with random weights, which tells faces apart."""
+    info = NETWORKS[name]
+    torch.manual_seed(0)
+    module = info.build().eval()
+    side = info.input_size
+    faces = prepare_faces(random_faces(16)[0], info.face_size, info.equalize_histogram)
+    with torch.no_grad():
+        crops = torch.from_numpy(faces[:, None, :side, :side]).float()
+        logits = module(crops / 255)
+        output = [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)][-1]
+        output.bias -= logits.mean(0)
+    preprocessing = Preprocessing(
+        *(1, side, side, info.face_size),
+        temperature=float(logits.std(0).mean()) / 2,
+        equalize_histogram=info.equalize_histogram,
+    )
+    export(Network(module, name, preprocessing, labels), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def random_vgg10(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of another face size than MiniFER, and equalising."""
+    return random_model(tmp_path_factory.mktemp("models") / "random.mien", "vgg10")
+
+
 def torch_logits(model: Path, faces: np.ndarray, views: str) -> np.ndarray:
     """The mean logits that PyTorch computes in float64 from a file's weights."""
     file = weights.read(model)
+    how = file.preprocessing
     network = NETWORKS[file.architecture].build().eval()
     values = {tensor.name: torch.from_numpy(tensor.values.copy()) for tensor in file.tensors}
     network.load_state_dict(values, strict=False)
     network.double()
     logits = []
-    for face in faces:
-        crops = ten_crops(face, 40, 40) if views == "ten" else centre_crop(face, 40, 40)[None]
+    for face in prepare_faces(faces, how.face_size, how.equalize_histogram):
+        size = how.input_height, how.input_width
+        crops = ten_crops(face, *size) if views == "ten" else centre_crop(face, *size)[None]
         with torch.no_grad():
-            inputs = torch.from_numpy(normalise(crops, 0.0, 1.0))[:, None].double()
-            logits.append(network(inputs).mean(0).numpy())
+            inputs = torch.from_numpy(normalise(crops, how.mean, how.standard_deviation))
+            logits.append(network(inputs[:, None].double()).mean(0).numpy())
     return np.stack(logits)
 
 
-def check_against_torch(
-    evaluate: Path, data: Path, faces: np.ndarray, labels: np.ndarray, views: str, output: Path
-) -> None:
-    done = run(evaluate, "--json", "--views", views, "--logits", output, data)
-    assert done.returncode == 0, done.stderr
-    expected = torch_logits(MODEL, faces, views)
-    with open(output, newline="") as file:
+def torch_probabilities(model: Path, faces: np.ndarray, views: str) -> np.ndarray:
+    logits = torch_logits(model, faces, views)
+    scaled = logits / weights.read(model).preprocessing.temperature
+    return torch.softmax(torch.from_numpy(scaled), 1).numpy()
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    matrix = np.zeros((len(LABELS), len(LABELS)), int)
+    np.add.at(matrix, (labels, predictions), 1)
+    return matrix
+
+
+def read_logits(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The logits [rows, labels] and predictions of a CSV file of evaluate's."""
+    with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    found = np.array([[float(row[label]) for label in LABELS] for row in rows])
-    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
-    predictions = np.array([int(row["prediction"]) for row in rows])
+    logits = np.array([[float(row[label]) for label in LABELS] for row in rows])
+    return logits, np.array([int(row["prediction"]) for row in rows])
+
+
+def check_against_torch(
+    evaluate: Path,
+    data: Path,
+    faces: np.ndarray,
+    labels: np.ndarray,
+    views: str,
+    output: Path,
+    model: Path = MODEL,
+) -> None:
+    options = ["--views", views, "--logits", output, "--model", model]
+    done = run(evaluate, "--json", *options, data)
+    assert done.returncode == 0, done.stderr
+    expected = torch_logits(model, faces, views)
+    found, predictions = read_logits(output)
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
     np.testing.assert_array_equal(predictions, expected.argmax(1))
 
-    confusion = np.zeros((7, 7), int)
-    np.add.at(confusion, (labels, predictions), 1)
+    confusion = confusion_matrix(labels, predictions)
     result = json.loads(done.stdout)
+    assert (result["network"], result["file"]) == (weights.read(model).architecture, str(model))
     assert result["rows"] == len(labels)
     assert result["correct"] == int((predictions == labels).sum())
     assert math.isclose(result["accuracy"], result["correct"] / result["rows"])
@@ -102,6 +157,82 @@ def test_evaluate_on_fer2013_agrees_with_pytorch_row_by_row(programs: Path, tmp_
     faces, labels = split["pixels"][:500], split["label"][:500]
     data = write_csv(tmp_path / "fer2013.csv", faces, labels)
     check_against_torch(programs / "evaluate", data, faces, labels, "ten", tmp_path / "logits.csv")
+
+
+def test_evaluate_compares_networks_and_their_ensemble(
+    programs: Path, tmp_path: Path, random_vgg10: Path
+):
+    faces, labels = random_faces(40)
+    data = write_csv(tmp_path / "faces.csv", faces, labels)
+    files, names, parameters = (MODEL, random_vgg10), ("mini_fer", "vgg10"), (784_263, 1_765_479)
+    options = ["--model", MODEL, "--model", random_vgg10]
+    done = run(programs / "evaluate", "--json", *options, "--logits", tmp_path / "logits.csv", data)
+    assert done.returncode == 0, done.stderr
+    probabilities = [torch_probabilities(file, faces, "centre") for file in files]
+    result = json.loads(done.stdout)
+    assert (result["usage"], result["rows"]) == ("PublicTest", 40)
+    assert result["labels"] == list(LABELS)
+    *members, ensemble = result["results"]
+    for number, (member, file) in enumerate(zip(members, files, strict=True)):
+        assert (member["network"], member["file"]) == (names[number], str(file))
+        assert member["parameters"] == parameters[number]
+        assert member["milliseconds_per_face"] > 0
+        expected = confusion_matrix(labels, probabilities[number].argmax(1))
+        assert member["confusion"] == expected.tolist()
+        logits, _ = read_logits(tmp_path / f"logits-{number + 1}.csv")
+        expected_logits = torch_logits(file, faces, "centre")
+        np.testing.assert_allclose(logits, expected_logits, atol=1e-4, rtol=1e-4)
+    mean = sum(probabilities) / 2
+    # The test would show nothing if the ensemble agreed with a member.
+    assert all((mean.argmax(1) != member.argmax(1)).any() for member in probabilities)
+    assert ensemble["network"] == "ensemble"
+    assert "file" not in ensemble
+    assert ensemble["parameters"] == sum(parameters)
+    assert ensemble["confusion"] == confusion_matrix(labels, mean.argmax(1)).tolist()
+
+    table = run(programs / "evaluate", *options, data).stdout.splitlines()
+    assert table[0] == "rows: 40 (PublicTest)"
+    assert table[1].startswith("views: centre, threads: ")
+    lines = [line.split() for line in table[-3:]]
+    for line, row in zip(lines, result["results"], strict=True):
+        assert line[0] == row["network"]
+        assert int(line[1]) == row["parameters"]
+        assert line[2:4] == [f"{100 * row[key]:.2f}" for key in ("accuracy", "macro_f1")]
+        assert line[5:] == ([row["file"]] if "file" in row else [])
+
+
+def shade(share: float) -> tuple[int, int, int]:
+    """The colour of a share of a row: from white to a dark blue."""
+    return tuple(int(np.floor(255 + share * (dark - 255) + 0.5)) for dark in (8, 48, 107))
+
+
+def test_evaluate_draws_the_confusion_matrix(programs: Path, tmp_path: Path):
+    faces, labels = random_faces(200)
+    data = write_csv(tmp_path / "faces.csv", faces, labels)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    options = ["--model", MODEL, "--model", MODEL, "--confusion", folder / "confusion.png"]
+    done = run(programs / "evaluate", "--json", *options, data)
+    assert done.returncode == 0, done.stderr
+    names = [f"confusion-{number}.png" for number in (1, 2, 3)]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    for name, result in zip(names, json.loads(done.stdout)["results"], strict=True):
+        picture = np.asarray(Image.open(folder / name).convert("RGB"))
+        shares = np.array(result["confusion"]) / np.sum(result["confusion"], 1, keepdims=True)
+        cells = {tuple(cell): shade(shares[tuple(cell)]) for cell in np.argwhere(shares > 0)}
+        places = []
+        for cell, colour in cells.items():
+            ys, xs = np.nonzero((picture == colour).all(2))
+            assert len(xs) > 0, (name, cell)
+            if list(cells.values()).count(colour) == 1:
+                places.append((*cell, (ys.min() + ys.max()) / 2, (xs.min() + xs.max()) / 2))
+        # Cells whose colour no other has stand in the matrix's order, at one distance.
+        assert len(places) >= 3
+        rows, columns, ys, xs = np.array(places).T
+        for indices, positions in ((rows, ys), (columns, xs)):
+            distance, start = np.polyfit(indices, positions, 1)
+            assert distance > 20
+            assert np.abs(start + distance * indices - positions).max() < distance / 4
 
 
 def test_evaluate_reads_the_usage_it_is_told(programs: Path, tmp_path: Path):
@@ -148,7 +279,8 @@ def test_photo_prints_json_of_the_documented_form(programs: Path):
     done = run(programs / "photo", "--json", PHOTO)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert list(result) == ["image", "width", "height", "faces", "milliseconds"]
+    assert list(result) == ["image", "width", "height", "faces", "models", "milliseconds"]
+    assert result["models"] == ["mini_fer"]
     assert (result["image"], result["width"], result["height"]) == (str(PHOTO), 512, 512)
     assert set(result["milliseconds"]) == {"detect", "classify"}
     (face,) = result["faces"]
@@ -157,6 +289,49 @@ def test_photo_prints_json_of_the_documented_form(programs: Path):
     assert tuple(face["probabilities"]) == LABELS
     assert math.isclose(sum(face["probabilities"].values()), 1, abs_tol=1e-5)
     assert face["expression"] == max(face["probabilities"], key=face["probabilities"].get)
+
+
+def photo_probabilities(programs: Path, *options: object) -> np.ndarray:
+    done = run(programs / "photo", "--json", *options, PHOTO)
+    assert done.returncode == 0, done.stderr
+    (face,) = json.loads(done.stdout)["faces"]
+    return np.array([face["probabilities"][label] for label in LABELS])
+
+
+def test_photo_and_video_average_networks(programs: Path, tmp_path: Path, random_vgg10: Path):
+    one = photo_probabilities(programs, "--model", MODEL)
+    other = photo_probabilities(programs, "--model", random_vgg10)
+    assert np.abs(one - other).max() > 0.1
+    both = ["--model", MODEL, "--model", random_vgg10]
+    np.testing.assert_allclose(photo_probabilities(programs, *both), (one + other) / 2, atol=1e-6)
+    twice = photo_probabilities(programs, "--model", MODEL, "--model", MODEL)
+    np.testing.assert_array_equal(twice, one)
+
+    gray = Image.open(PHOTO).convert("L")
+    path = tmp_path / "gray.png"
+    gray.save(path)
+    done = run(programs / "photo", "--json", *both, path)
+    result = json.loads(done.stdout)
+    assert result["models"] == ["mini_fer", "vgg10"]
+    size = ["--width", str(gray.width), "--height", str(gray.height)]
+    command = [programs / "video", *size, *both]
+    frame = subprocess.run(command, input=gray.tobytes(), capture_output=True)
+    (face,) = json.loads(frame.stdout)["faces"]
+    assert face["probabilities"] == result["faces"][0]["probabilities"]
+
+
+def test_networks_of_different_labels_are_named(programs: Path, tmp_path: Path):
+    names = tuple(reversed(LABELS))
+    other = random_model(tmp_path / "other.mien", "mini_fer", labels=names)
+    message = (
+        f"{other}: labels: expected those of {MODEL} ({', '.join(LABELS)}), "
+        f"found {', '.join(names)}"
+    )
+    models = ["--model", MODEL, "--model", other]
+    for command in ("photo", PHOTO), ("evaluate", tmp_path / "none.csv"):
+        done = run(programs / command[0], *models, command[1])
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"{command[0]}: {message}\n"
 
 
 def test_detect_finds_what_photo_does(programs: Path):
@@ -257,11 +432,19 @@ def test_bad_options_are_usage_errors(programs: Path, arguments: list[str], mess
     assert message in done.stderr
 
 
+def test_a_confusion_matrix_is_a_png(programs: Path):
+    done = run(programs / "evaluate", "--confusion", "out.bmp", "faces.csv")
+    assert done.returncode == 2
+    assert "--confusion: expected a name that ends in .png, found out.bmp" in done.stderr
+
+
 def test_wrong_models_and_cascades_are_named(programs: Path, tmp_path: Path):
     other = ROOT / "tests/data/tiny.mien"
-    done = run(programs / "photo", "--model", other, PHOTO)
-    assert done.returncode == 1
-    assert f"{other}: architecture: expected 'mini_fer', found 'tiny'" in done.stderr
+    for models in (["--model", other], ["--model", MODEL, "--model", other]):
+        done = run(programs / "photo", *models, PHOTO)
+        assert done.returncode == 1
+        assert f"{other}: architecture: expected one of 'mini_fer', " in done.stderr
+        assert done.stderr.endswith(", found 'tiny'\n")
     done = run(programs / "photo", "--cascade", other, PHOTO)
     assert done.returncode == 1
     assert f"{other}: not a Mien file of kind HAAR" in done.stderr
