@@ -8,12 +8,14 @@ input sizes may differ, see the same picture.
 import math
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mien_tools.networks import NetworkInfo
 from mien_tools.options import option
+from mien_tools.preprocess import prepare_faces
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,19 @@ def draw_changes(count: int, strengths: Augmentation, generator: torch.Generator
     )
 
 
+def changeable_faces(pixels: np.ndarray, network: NetworkInfo) -> np.ndarray:
+    """What `apply_changes` takes of faces [n, height, width]: mostly the faces as they are.
+
+    It enlarges them itself, together with all else. Only where a network wants the histogram
+    equalised, which is done at the face's size, are they brought to that size first.
+    """
+    if not network.equalize_histogram:
+        return pixels
+    return prepare_faces(pixels, network.face_size, equalize=True)
+
+
 def apply_changes(pixels: Tensor, changes: Changes, network: NetworkInfo) -> Tensor:
-    """Faces [n, height, width] uint8 to crops [n, 1, input_size, input_size] in [0, 1].
+    """Faces of `changeable_faces`, uint8, to crops [n, 1, input_size, input_size] in [0, 1].
 
     Beyond its edges a face continues with its outermost pixels.
     """

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien_tools.data import Faces
 from mien_tools.metrics import Metrics, confusion_matrix
 from mien_tools.networks import NetworkInfo
+from mien_tools.preprocess import prepare_faces
 
 FACES_PER_BATCH = 32  # few enough that a CPU keeps a layer's values in its caches
 
@@ -42,13 +42,10 @@ def ten_views(network: NetworkInfo) -> list[View]:
     return [View(y, x, mirrored) for mirrored in (False, True) for y, x in positions]
 
 
-def to_faces(pixels: Tensor, network: NetworkInfo) -> Tensor:
-    """Pixels [n, height, width] uint8 to [n, 1, face_size, face_size] in [0, 1], bilinearly."""
-    faces = pixels.unsqueeze(1).float() / 255
-    size = (network.face_size, network.face_size)
-    if faces.shape[-2:] == size:
-        return faces
-    return F.interpolate(faces, size, mode="bilinear", align_corners=False, antialias=True)
+def to_faces(pixels: np.ndarray, network: NetworkInfo) -> Tensor:
+    """Pixels [n, height, width] uint8 to [n, 1, face_size, face_size] in [0, 1], as in C++."""
+    faces = prepare_faces(pixels, network.face_size, network.equalize_histogram)
+    return torch.from_numpy(faces).unsqueeze(1).float() / 255
 
 
 def normalise(inputs: Tensor, network: NetworkInfo) -> Tensor:
@@ -67,8 +64,9 @@ def mean_logits(
     device = next(model.parameters()).device
     classes = len(network.labels)
     found = []
-    for pixels in torch.from_numpy(faces.pixels).split(FACES_PER_BATCH):
-        inputs = normalise(to_faces(pixels.to(device), network), network)
+    for start in range(0, len(faces), FACES_PER_BATCH):
+        pixels = faces.pixels[start : start + FACES_PER_BATCH]
+        inputs = normalise(to_faces(pixels, network).to(device), network)
         logits = [model(view.of(inputs, network.input_size))[:, :classes] for view in views]
         found.append(torch.stack(logits).mean(dim=0))
     return torch.cat(found).cpu().numpy()

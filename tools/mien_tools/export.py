@@ -31,7 +31,7 @@ from mien_tools.commands import exit_status
 from mien_tools.container import FormatError, write_atomically
 from mien_tools.header import HeaderError
 from mien_tools.layer_tree import BATCH_NORM_EPSILON, Layer, Sequential, Softmax
-from mien_tools.networks import NETWORKS, network_info
+from mien_tools.networks import NETWORKS, NetworkInfo, network_info
 from mien_tools.preprocess import normalise
 from mien_tools.shapes import Shape, shape_text
 from mien_tools.state_dicts import StateDictError, load_into, read_weights
@@ -273,6 +273,15 @@ def _tensors(layers: Layer, module: nn.Module) -> Iterator[tuple[_Slot, np.ndarr
         yield slot, values
 
 
+def layer_tensors(layers: Layer, module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Name in a weight file and values of every tensor that the traced `layers` take, in order.
+
+    `module` is in double precision. Raises ExportError for a misshapen tensor.
+    """
+    for slot, values in _tensors(layers, module):
+        yield slot.name, torch.from_numpy(values)
+
+
 def _values(module: nn.Module, role: str) -> np.ndarray:
     if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
         mean = module.running_mean.numpy()
@@ -467,11 +476,17 @@ def _make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="faces become N pixels square before cropping (default: the input's larger side)",
     )
+    own.add_argument(
+        "--equalize-histogram",
+        action="store_true",
+        default=None,
+        help="equalise the histogram of faces before cropping",
+    )
     return parser
 
 
 def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    own = ("input", "name", "labels", "mean", "std", "face_size")
+    own = ("input", "name", "labels", "mean", "std", "face_size", "equalize_histogram")
     given = [option for option in own if getattr(options, option) is not None]
     if options.network and given:
         parser.error(f"--{given[0].replace('_', '-')} is for --module; --network brings its own")
@@ -503,23 +518,28 @@ def _export_as_asked(options: argparse.Namespace) -> None:
     header.check_struct_name(struct_name)
     if options.report is not None:
         options.temperature = read_temperature(options.report, options.checkpoint)
-    network = _own_network(options) if options.network else _users_network(options, struct_name)
+    if options.network:
+        network = own_network(network_info(options.network), options.temperature)
+    else:
+        network = _users_network(options, struct_name)
     target = None
     if options.header is not None:
         target = HeaderTarget(options.header, struct_name, options.namespace)
     network.preprocessing.check(network.architecture)
-    _load_weights(network.module, options)
+    load_weights(network.module, options)
     _report(export(network, options.output, options.half, target), options, struct_name)
 
 
 def _struct_name(options: argparse.Namespace) -> str:
+    if options.network:
+        return network_info(options.network).build.__name__
     if options.name is not None:
         return options.name
-    return header.to_struct_name(options.network or (options.header or options.output).stem)
+    return header.to_struct_name((options.header or options.output).stem)
 
 
-def _own_network(options: argparse.Namespace) -> Network:
-    info = network_info(options.network)
+def own_network(info: NetworkInfo, temperature: float = 1.0) -> Network:
+    """One of Mien's own networks, still with random weights."""
     preprocessing = Preprocessing(
         1,
         info.input_size,
@@ -527,7 +547,8 @@ def _own_network(options: argparse.Namespace) -> Network:
         info.face_size,
         info.mean,
         info.standard_deviation,
-        options.temperature,
+        temperature,
+        info.equalize_histogram,
     )
     return Network(info.build(), info.name, preprocessing, info.labels)
 
@@ -540,13 +561,18 @@ def _users_network(options: argparse.Namespace, struct_name: str) -> Network:
         0.0 if options.mean is None else options.mean,
         1.0 if options.std is None else options.std,
         options.temperature,
+        bool(options.equalize_histogram),
     )
     architecture = header.to_architecture(struct_name)
     return Network(load_module(options.module), architecture, preprocessing, options.labels)
 
 
-def _load_weights(module: nn.Module, options: argparse.Namespace) -> None:
-    """Load the checkpoint, or check the weights with which the module came."""
+def load_weights(module: nn.Module, options: argparse.Namespace) -> None:
+    """Load the checkpoint, or check the weights with which the module came, in double precision.
+
+    `options` are the command line's network, module, checkpoint and trust. Raises ExportError,
+    StateDictError or OSError.
+    """
     module.double()  # so that what float32 cannot hold is found by name and value
     if options.checkpoint is None:
         load_into(module, module.state_dict(), f"--module {options.module}")

@@ -7,6 +7,7 @@ import argparse
 import re
 import sys
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from mien_tools import layer_tree, weights
@@ -30,8 +31,8 @@ virtual void volatile wchar_t while xor xor_eq
 _KEYWORDS = frozenset(_KEYWORD_TABLE.split())
 
 _LAYER_TABLE = """
-BatchNorm2d Conv2d Dense DepthwiseConv2d Flatten Groups Input InvertedResidual Kernel MaxPool2d
-NoBias Padding ReLU ReLU6 Residual Sequential Softmax Stride
+AvgPool2d BatchNorm2d Concatenate Conv2d Dense DepthwiseConv2d Flatten Groups Input InvertedResidual
+Kernel LocalResponseNorm MaxPool2d NoBias Padding ReLU ReLU6 Residual Sequential Softmax Stride
 """
 _LAYER_CLASSES = frozenset(_LAYER_TABLE.split())
 
@@ -116,13 +117,14 @@ static_assert({struct_name}::parameter_count == {tree.parameter_count},
               "{struct_name} has other layers than the network that was exported");
 """
     output_shape = tree.output_shape(input_shape)
+    include_ratio = "#include <ratio>\n" if "std::ratio" in struct else ""
     return f"""\
 // {struct_name}: {shape_text(input_shape)} to {shape_text(output_shape)}, \
 {tree.parameter_count} parameters.
 // Written by mien_tools.export, together with the weights that fit it.
 #pragma once
 
-#include <string_view>
+{include_ratio}#include <string_view>
 
 #include <mien/layers/layers.hpp>
 #include <mien/network.hpp>
@@ -144,9 +146,9 @@ def _in_namespace(struct: str, struct_name: str, architecture: str, namespace: s
 
 
 def check_header(text: str, header_name: str, architecture: str) -> None:
-    """Raise HeaderError unless the header's network has this architecture name."""
+    """Raise HeaderError unless a network of the header has this architecture name."""
     found = _ARCHITECTURE.findall(text)
-    if found != [architecture]:
+    if architecture not in found:
         names = ", ".join(f"'{name}'" for name in found) or "none"
         raise HeaderError(
             f"{header_name}: name of the network: expected '{architecture}', found {names}"
@@ -184,12 +186,13 @@ def _layer_rows(layer: Layer, input_shape: Shape, indent: str) -> list[_Row]:
     if is_block or not layer.children():
         return [_Row(indent + _spelling(layer), _remark(layer, input_shape))]
     inner = indent + _INDENT
+    rows: list[_Row] = []
     if isinstance(layer, Sequential):
         rows = _rows(layer.layers, input_shape, inner)
     else:
-        rows = _layer_rows(layer.body, input_shape, inner)
-        if layer.shortcut is not None:
-            rows = _with_comma(rows) + _layer_rows(layer.shortcut, input_shape, inner)
+        # The parts of a Residual or a Concatenate all read its input.
+        for part in layer.children():
+            rows = _with_comma(rows) + _layer_rows(part, input_shape, inner)
     closed = _Row(rows[-1].code + ">", rows[-1].comment)
     return [_Row(f"{indent}{type(layer).__name__}<"), *rows[:-1], closed]
 
@@ -211,8 +214,11 @@ def _spelling(layer: Layer) -> str:
             return _conv2d_spelling(layer)
         case layer_tree.BatchNorm2d(channels=channels):
             return f"BatchNorm2d<{channels}>"
-        case layer_tree.MaxPool2d():
-            return _max_pool2d_spelling(layer)
+        case layer_tree.MaxPool2d() | layer_tree.AvgPool2d():
+            return _pooling_spelling(layer)
+        case layer_tree.LocalResponseNorm():
+            ratios = ", ".join(map(_ratio, (layer.alpha, layer.beta, layer.k)))
+            return f"LocalResponseNorm<{layer.size}, {ratios}>"
         case layer_tree.Dense():
             no_bias = "" if layer.bias else ", NoBias"
             return f"Dense<{layer.in_features}, {layer.out_features}{no_bias}>"
@@ -239,13 +245,19 @@ def _conv2d_spelling(layer: layer_tree.Conv2d) -> str:
     return f"Conv2d<{layer.in_channels}, {layer.out_channels}, {options}>"
 
 
-def _max_pool2d_spelling(layer: layer_tree.MaxPool2d) -> str:
+def _ratio(number: Fraction) -> str:
+    """One number where it is whole, as std::ratio itself has it."""
+    numbers = (number.numerator,) if number.denominator == 1 else number.as_integer_ratio()
+    return f"std::ratio<{', '.join(map(str, numbers))}>"
+
+
+def _pooling_spelling(layer: layer_tree.MaxPool2d | layer_tree.AvgPool2d) -> str:
     arguments = [_option("Kernel", layer.kernel)]
     if layer.stride != layer.kernel:
         arguments.append(_option("Stride", layer.stride))
     if layer.padding != (0, 0):
         arguments.append(_option("Padding", layer.padding))
-    return f"MaxPool2d<{', '.join(arguments)}>"
+    return f"{type(layer).__name__}<{', '.join(arguments)}>"
 
 
 def _option(name: str, value: Pair) -> str:

@@ -1,12 +1,14 @@
 """A network as Mien sees it: a tree of layers that is a C++ type and, here, a PyTorch function.
 
 A layer knows its options only. The tensors it takes come apart from it, in the order of the tree
-(depth first; a residual's body, then its shortcut), which is the order of a .mien file.
+(depth first; a residual's body, then its shortcut; branch after branch), which is the order of a
+.mien file.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -138,6 +140,36 @@ class MaxPool2d(Layer):
 
 
 @dataclass(frozen=True)
+class AvgPool2d(Layer):
+    """Mean under a sliding window, padding counted as zeros; the output size is rounded down."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], *_slide(self, input_shape))
+
+    def forward(self, x: Tensor, tensors: Iterator[Tensor]) -> Tensor:
+        return functional.avg_pool2d(x, self.kernel, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class LocalResponseNorm(Layer):
+    """x / (k + alpha / size * sum of squares of `size` neighbouring channels) ^ beta."""
+
+    size: int
+    alpha: Fraction
+    beta: Fraction
+    k: Fraction
+
+    def forward(self, x: Tensor, tensors: Iterator[Tensor]) -> Tensor:
+        return functional.local_response_norm(
+            x, self.size, float(self.alpha), float(self.beta), float(self.k)
+        )
+
+
+@dataclass(frozen=True)
 class Flatten(Layer):
     """An image becomes a vector in the order channels, height, width."""
 
@@ -222,6 +254,23 @@ class Residual(Layer):
         return (channels, hidden) if self == inverted_residual(channels, hidden) else None
 
 
+@dataclass(frozen=True)
+class Concatenate(Layer):
+    """Every branch's output for the same input, joined along the channels."""
+
+    branches: tuple[Layer, ...]
+
+    def children(self) -> tuple[Layer, ...]:
+        return self.branches
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        shapes = [branch.output_shape(input_shape) for branch in self.branches]
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+    def forward(self, x: Tensor, tensors: Iterator[Tensor]) -> Tensor:
+        return torch.cat([branch.forward(x, tensors) for branch in self.branches], dim=1)
+
+
 def inverted_residual(channels: int, hidden: int) -> Residual:
     """What InvertedResidual<Channels, Hidden> stands for in C++."""
     return Residual(
@@ -239,7 +288,7 @@ def inverted_residual(channels: int, hidden: int) -> Residual:
     )
 
 
-def _slide(layer: Conv2d | MaxPool2d, input_shape: Shape) -> Shape:
+def _slide(layer: Conv2d | MaxPool2d | AvgPool2d, input_shape: Shape) -> Shape:
     """Height and width of what a sliding window leaves."""
     return tuple(
         (size + 2 * padding - kernel) // stride + 1

@@ -1,7 +1,8 @@
 """From a photo to a network's input: the Python twin of the C++ library's preprocessing.
 
-Gray as OpenCV computes it, a face brought to its size as Pillow does, one or ten crops, and pixels
-scaled to numbers. Images are NumPy arrays [height, width(, 3)] of uint8.
+Gray as OpenCV computes it, a face brought to its size as Pillow does, its histogram equalised as
+OpenCV does if the network wants that, one or ten crops, and pixels scaled to numbers. Images are
+NumPy arrays [height, width(, 3)] of uint8.
 """
 
 import numpy as np
@@ -41,6 +42,35 @@ def resize_face(photo: np.ndarray, box: tuple[int, int, int, int], size: int) ->
     # steps makes that a difference.
     narrowed = region.resize((size, height), Image.Resampling.BILINEAR)
     return np.asarray(narrowed.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def equalize_histogram(face: np.ndarray) -> np.ndarray:
+    """The gray values of a face [height, width] spread as OpenCV's equalizeHist does.
+
+    A value becomes the number of pixels up to it, those of the darkest value left out, times 255 /
+    (pixels - pixels of the darkest value), rounded half to even, in float32. An image of a single
+    value stays as it is.
+    """
+    _require_image("face", face)
+    histogram = np.bincount(face.ravel(), minlength=256)
+    darkest = int(face.min())
+    others = face.size - histogram[darkest]
+    if others == 0:
+        return face.copy()
+    histogram[darkest] = 0
+    scale = np.float32(255) / np.float32(others)
+    table = np.rint(histogram.cumsum().astype(np.float32) * scale).astype(np.uint8)
+    return table[face]
+
+
+def prepare_faces(pixels: np.ndarray, face_size: int, equalize: bool) -> np.ndarray:
+    """Gray faces [n, height, width] as crops are taken from them: [n, face_size, face_size]."""
+    height, width = pixels.shape[1:]
+    if (height, width) != (face_size, face_size):
+        pixels = np.stack([resize_face(face, (0, 0, width, height), face_size) for face in pixels])
+    if equalize:
+        pixels = np.stack([equalize_histogram(face) for face in pixels])
+    return pixels
 
 
 def centre_crop(face: np.ndarray, height: int, width: int) -> np.ndarray:

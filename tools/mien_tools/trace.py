@@ -1,9 +1,9 @@
 """Turns a torch.nn.Module into a tree of Mien's layers.
 
 torch.fx records the forward symbolically, a run on zeros gives every shape, what does nothing in
-evaluation (dropout, nn.Identity) vanishes, and the graph that is left is decomposed into chains and
-residual additions: where two paths meet in an addition, they are followed back to the value from
-which both came.
+evaluation (dropout, nn.Identity) vanishes, and the graph that is left is decomposed into chains,
+residual additions and concatenations: where paths meet, they are followed back to the value from
+which all of them came.
 """
 
 import copy
@@ -15,6 +15,7 @@ import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import fx, nn
@@ -23,16 +24,19 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from mien_tools import layer_tree
-from mien_tools.layer_tree import Layer, Pair, Residual, Sequential
+from mien_tools.layer_tree import Concatenate, Layer, Pair, Residual, Sequential
 from mien_tools.shapes import Shape, shape_text
 
 # With two images in the batch, a reshape that mixes images shows in the shapes.
 _BATCH = 2
 
 _LAYER_NAMES = (
-    "convolution, batch normalisation, ReLU, ReLU6, max pooling, flattening, linear, softmax, "
-    "dropout or identity"
+    "convolution, batch normalisation, ReLU, ReLU6, max pooling, average pooling, local response "
+    "normalisation, flattening, linear, softmax, dropout or identity"
 )
+
+# The largest numerator and denominator of std::ratio.
+_LARGEST_RATIO = 2**63 - 1
 
 
 class TraceError(ValueError):
@@ -55,12 +59,17 @@ def trace(module: nn.Module, input_shape: Shape) -> Sequential:
 
 @dataclass(eq=False)
 class _Value:
-    """What flows between layers: the input, the output of a layer or the sum of two values."""
+    """What flows between layers: the input, a layer's output, or what `joins` several values.
+
+    `joins` makes a layer of the branches that lead to the inputs, each a list of layers, from the
+    value from which they part.
+    """
 
     where: str
     shape: Shape
     inputs: tuple["_Value", ...] = ()
     layer: Layer | None = None
+    joins: Callable[[list[list[Layer]], str], Layer] | None = None
 
     def __post_init__(self) -> None:
         # The nearest value through which every path from the input to this one leads.
@@ -88,27 +97,36 @@ def _chain(value: _Value, start: _Value, claimed: set[_Value]) -> list[Layer]:
         if value in claimed:
             raise TraceError(
                 f"{value.where}: expected branches that part at one value and meet in one "
-                "addition, found an output that several branches share"
+                "addition or concatenation, found an output that several branches share"
             )
         claimed.add(value)
         if value.layer is not None:
             layers.append(value.layer)
         else:
             branches = [_chain(branch, value.dominator, claimed) for branch in value.inputs]
-            layers.append(_residual(branches, value))
+            layers.append(value.joins(branches, value.where))
         value = value.dominator
     return layers[::-1]
 
 
-def _residual(branches: list[list[Layer]], value: _Value) -> Residual:
+def _residual(branches: list[list[Layer]], where: str) -> Residual:
     """The sum of two branches; an empty one is the shortcut that does nothing."""
     body, shortcut = sorted(branches, key=lambda branch: not branch)
     if not body:
         raise TraceError(
-            f"{value.where}: expected the sum of two different values, found a value added to "
-            "itself"
+            f"{where}: expected the sum of two different values, found a value added to itself"
         )
     return Residual(_as_one_layer(body), _as_one_layer(shortcut) if shortcut else None)
+
+
+def _concatenation(branches: list[list[Layer]], where: str) -> Concatenate:
+    """Branches side by side."""
+    if not all(branches):
+        raise TraceError(
+            f"{where}: expected a layer in every branch, found one that hands the branches' common "
+            "input on as it is"
+        )
+    return Concatenate(tuple(_as_one_layer(branch) for branch in branches))
 
 
 def _as_one_layer(layers: list[Layer]) -> Layer:
@@ -297,6 +315,8 @@ class _Converter:
         operand = self.values[operands[0]]
         if _target(node) in _ADDITIONS:
             value = self._sum(call, operands, arguments, options)
+        elif _target(node) in _CONCATENATIONS:
+            value = self._concatenation(call, operands, arguments, options)
         else:
             layer = self._layer(node, call, arguments, options)
             value = operand if layer is None else _Value(where, shape[1:], (operand,), layer)
@@ -313,10 +333,13 @@ class _Converter:
 
         arguments = list(fx.node.map_arg(node.args, resolve))
         options = dict(fx.node.map_arg(node.kwargs, resolve))
-        if "input" in options:
-            arguments.insert(0, options.pop("input"))
+        for name in ("tensors", "input"):
+            if name in options:
+                arguments.insert(0, options.pop(name))
         if "other" in options:
             arguments.insert(1, options.pop("other"))
+        if _target(node) in _CONCATENATIONS and isinstance(arguments[0], (list, tuple)):
+            arguments = [*arguments[0], *arguments[1:]]
         operands = [a for a in arguments if isinstance(a, fx.Node)]
         if arguments and isinstance(arguments[0], fx.Node):
             arguments.pop(0)
@@ -333,11 +356,25 @@ class _Converter:
                 "two values of the same shape", " and ".join(shape_text(shape) for shape in shapes)
             )
         inputs = tuple(self.values[operand] for operand in operands)
-        return _Value(call.where, shapes[0], inputs)
+        return _Value(call.where, shapes[0], inputs, joins=_residual)
+
+    def _concatenation(
+        self, call: _Call, operands: list[fx.Node], arguments: list, options: dict
+    ) -> _Value:
+        others = [argument for argument in arguments if not isinstance(argument, fx.Node)]
+        dim = options.get("dim", options.get("axis", others[0] if others else 0))
+        if dim % len(call.input_shape) != 1:
+            raise call.fail("values joined along the channels (dim=1)", f"dim={dim}")
+        if len(operands) < 2:
+            raise call.fail("two or more values", "one")
+        inputs = tuple(self.values[operand] for operand in operands)
+        return _Value(call.where, call.output_shape[1:], inputs, joins=_concatenation)
 
     def _layer(self, node: fx.Node, call: _Call, arguments: list, options: dict) -> Layer | None:
         """The layer of a call; None where it does nothing in evaluation mode."""
-        unsupported = call.fail(f"{_LAYER_NAMES}, or an addition of two values", call.found)
+        unsupported = call.fail(
+            f"{_LAYER_NAMES}, an addition of two values or a concatenation", call.found
+        )
         if node.op == "call_module":
             module = self.module.get_submodule(node.target)
             layer_class = _layer_class(module)
@@ -490,13 +527,63 @@ def _max_pool2d(
     call.require("ceil_mode", False, ceil_mode)
     call.require("return_indices", False, return_indices)
     kernel = call.pair("kernel_size", kernel_size)
-    # Functional forms take an empty list for "as the kernel", too.
-    moves_by_kernel = stride is None or stride in ((), [])
     return layer_tree.MaxPool2d(
-        kernel,
-        kernel if moves_by_kernel else call.pair("stride", stride),
-        call.pair("padding", padding),
+        kernel, _pooling_stride(call, stride, kernel), call.pair("padding", padding)
     )
+
+
+def _pooling_stride(call: _Call, stride: int | tuple[int, ...] | None, kernel: Pair) -> Pair:
+    # Functional forms take an empty list for "as the kernel", too.
+    return kernel if stride is None or stride in ((), []) else call.pair("stride", stride)
+
+
+def _avg_pool2d(
+    call: _Call,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Layer:
+    call.require("ceil_mode", False, ceil_mode)
+    call.require("divisor_override", None, divisor_override)
+    kernel = call.pair("kernel_size", kernel_size)
+    padding = call.pair("padding", padding)
+    if padding != (0, 0):
+        call.require("count_include_pad", True, count_include_pad)
+    return layer_tree.AvgPool2d(kernel, _pooling_stride(call, stride, kernel), padding)
+
+
+def _adaptive_avg_pool2d(call: _Call, output_size: int | tuple[int | None, ...]) -> Layer:
+    """Judged by its output: windows are equal where it divides the input."""
+    sizes, wanted = call.input_shape[2:], call.output_shape[2:]
+    if any(size % want for size, want in zip(sizes, wanted, strict=True)):
+        raise call.fail(
+            f"an output that divides {shape_text(sizes)}", f"output_size={output_size!r}"
+        )
+    kernel = tuple(size // want for size, want in zip(sizes, wanted, strict=True))
+    return layer_tree.AvgPool2d(kernel, kernel)
+
+
+def _local_response_norm(
+    call: _Call, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Layer:
+    if len(call.input_shape) != 4:
+        raise call.fail("images", shape_text(call.input_shape[1:]))
+    if not k > 0:
+        raise call.fail("k of more than 0", f"k={k!r}")
+    options = {"alpha": alpha, "beta": beta, "k": k}
+    ratios = {name: _ratio(call, name, value) for name, value in options.items()}
+    return layer_tree.LocalResponseNorm(size, **ratios)
+
+
+def _ratio(call: _Call, option: str, value: float) -> Fraction:
+    """The decimal number that was meant: 1e-4, which a float only approaches, is 1 / 10000."""
+    ratio = Fraction(repr(float(value))) if math.isfinite(value) else Fraction(-1)
+    if not 0 <= ratio.numerator <= _LARGEST_RATIO or ratio.denominator > _LARGEST_RATIO:
+        raise call.fail(f"{option} that std::ratio can hold", f"{option}={value!r}")
+    return ratio
 
 
 def _reshape(call: _Call, *_sizes: object, **_options: object) -> Layer | None:
@@ -562,6 +649,19 @@ _MODULES: dict[type[nn.Module], Callable[[_Call, nn.Module, str], Layer | None]]
         module.ceil_mode,
         module.return_indices,
     ),
+    nn.AvgPool2d: lambda call, module, name: _avg_pool2d(
+        call,
+        module.kernel_size,
+        module.stride,
+        module.padding,
+        module.ceil_mode,
+        module.count_include_pad,
+        module.divisor_override,
+    ),
+    nn.AdaptiveAvgPool2d: lambda call, module, name: _adaptive_avg_pool2d(call, module.output_size),
+    nn.LocalResponseNorm: lambda call, module, name: _local_response_norm(
+        call, module.size, module.alpha, module.beta, module.k
+    ),
     nn.Flatten: lambda call, module, name: _reshape(call),
     nn.Softmax: lambda call, module, name: _softmax(call, module.dim),
     nn.Identity: lambda call, module, name: None,
@@ -591,6 +691,9 @@ _CALLS: dict[object, Callable[..., Layer | None]] = {
     functional.hardtanh_: _hardtanh,
     functional.max_pool2d: _max_pool2d,
     torch.max_pool2d: _max_pool2d,
+    functional.avg_pool2d: _avg_pool2d,
+    functional.adaptive_avg_pool2d: _adaptive_avg_pool2d,
+    functional.local_response_norm: _local_response_norm,
     torch.flatten: _reshape,
     torch.reshape: _reshape,
     "flatten": _reshape,
@@ -611,6 +714,7 @@ _CALLS: dict[object, Callable[..., Layer | None]] = {
 }
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 _IN_PLACE = (
     functional.relu_,
     torch.relu_,

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from mien_tools import losses
-from mien_tools.augmentation import apply_changes, draw_changes
+from mien_tools.augmentation import apply_changes, changeable_faces, draw_changes
 from mien_tools.checkpoints import (
     CheckpointError,
     check_network,
@@ -66,6 +66,9 @@ class Trainer:
                 f"{config.data}: expected at least batch_size = {config.batch_size} training rows, "
                 f"found {len(self.training)}"
             )
+        self.teachers = [load_network(Path(path)) for path in config.teacher]
+        for _, teacher in self.teachers:
+            teacher.to(self.device)
         self._move_data_to_device()
 
         torch.manual_seed(config.seed)
@@ -74,9 +77,6 @@ class Trainer:
         self.averaged = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True
         )
-        self.teachers = [load_network(Path(path)) for path in config.teacher]
-        for _, teacher in self.teachers:
-            teacher.to(self.device)
         self.optimizer = build_optimizer(
             config.optimizer, self.model, config.learning_rate, config.momentum, config.weight_decay
         )
@@ -124,7 +124,15 @@ class Trainer:
         self.history = state["history"]
 
     def _move_data_to_device(self) -> None:
-        self.pixels = torch.from_numpy(self.training.pixels).to(self.device)
+        # Networks that want the same of the faces share them.
+        prepared: dict[int | None, Tensor] = {}
+        self.pixels: dict[str, Tensor] = {}
+        for network in (self.network, *(teacher for teacher, _ in self.teachers)):
+            key = network.face_size if network.equalize_histogram else None
+            if key not in prepared:
+                faces = changeable_faces(self.training.pixels, network)
+                prepared[key] = torch.from_numpy(faces).to(self.device)
+            self.pixels[network.name] = prepared[key]
         self.labels = torch.from_numpy(self.training.labels).to(self.device)
         self.votes = None
         if self.config.votes_weight:
@@ -196,7 +204,8 @@ class Trainer:
         classes = len(self.network.labels)
 
         def inputs_of(network: NetworkInfo) -> Tensor:
-            crops = normalise(apply_changes(self.pixels[rows], changes, network), network)
+            pixels = self.pixels[network.name][rows]
+            crops = normalise(apply_changes(pixels, changes, network), network)
             return losses.mix(crops, partners, weight)
 
         outputs = self._outputs(self.forward, inputs_of(self.network))

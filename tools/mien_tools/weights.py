@@ -29,8 +29,8 @@ LARGEST_RANK = 4
 LARGEST_SIDE = 1 << 16
 LARGEST_DIMENSION = (1 << 31) - 1
 
-# For later use.
-_FLAGS = 0
+# The one flag; the other bits are for later use.
+_EQUALIZE_HISTOGRAM = 1
 _TYPES = (np.dtype("<f4"), np.dtype("<f2"))
 _TYPE_NAMES = ("fp32", "fp16")
 
@@ -39,9 +39,9 @@ _TYPE_NAMES = ("fp32", "fp16")
 class Preprocessing:
     """How a face becomes a network's input, and its outputs probabilities.
 
-    A face is brought to `face_size` pixels square, crops of the input's size are taken from it, and
-    input value = (pixel / 255 - mean) / standard_deviation. Probabilities are
-    softmax(outputs / temperature).
+    A face is brought to `face_size` pixels square, its histogram is equalised if
+    `equalize_histogram` says so, crops of the input's size are taken from it, and input value =
+    (pixel / 255 - mean) / standard_deviation. Probabilities are softmax(outputs / temperature).
     """
 
     input_channels: int
@@ -51,6 +51,7 @@ class Preprocessing:
     mean: float = 0.0
     standard_deviation: float = 1.0
     temperature: float = 1.0
+    equalize_histogram: bool = False
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -153,7 +154,7 @@ class WeightFile:
             preprocessing.mean,
             preprocessing.standard_deviation,
             preprocessing.temperature,
-            _FLAGS,
+            _EQUALIZE_HISTOGRAM if preprocessing.equalize_histogram else 0,
         )
         header += struct.pack("<I", len(self.labels))
         header += b"".join(container.string(label) for label in self.labels)
@@ -266,9 +267,11 @@ def _read_preprocessing(fields: _Fields) -> Preprocessing:
         fields.f32(field) for field in ("mean", "standard deviation", "temperature")
     )
     flags = fields.u32("flags")
-    if flags != _FLAGS:
-        raise fields.fail(f"flags: expected {_FLAGS}, found {flags}")
-    return Preprocessing(channels, height, width, face_size, mean, deviation, temperature)
+    if flags not in (0, _EQUALIZE_HISTOGRAM):
+        raise fields.fail(f"flags: expected 0 or {_EQUALIZE_HISTOGRAM}, found {flags}")
+    return Preprocessing(
+        channels, height, width, face_size, mean, deviation, temperature, bool(flags)
+    )
 
 
 def _read_tensor_description(fields: _Fields, tensor: str) -> tuple[np.dtype, tuple[int, ...], int]:
@@ -382,6 +385,7 @@ def describe(file: WeightFile, size: int) -> str:
         f"mean                {preprocessing.mean:.9g}",
         f"standard deviation  {preprocessing.standard_deviation:.9g}",
         f"temperature         {preprocessing.temperature:.9g}",
+        f"histogram           {'equalised' if preprocessing.equalize_histogram else 'as it is'}",
         f"labels              {', '.join(file.labels)}",
         f"verification        {len(file.verification)} vectors",
         f"tensors             {len(file.tensors)} with {values} values in {size} bytes",

@@ -42,6 +42,23 @@ class Sum(nn.Module):
         return y
 
 
+class Joined(nn.Module):
+    """Branches' outputs side by side, joined in one of the ways in which people write it."""
+
+    def __init__(self, branches: list[nn.Module], way: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = [branch(x) for branch in self.branches]
+        if self.way == 0:
+            return torch.cat(outputs, 1)
+        if self.way == 1:
+            return torch.concat(tuple(outputs), dim=-3)
+        return torch.concatenate(tensors=outputs, axis=1)
+
+
 class RandomNetwork(nn.Module):
     """Images [batch, 2, 13, 11] to [batch, 5]; the seed decides the layers."""
 
@@ -95,12 +112,22 @@ class RandomNetwork(nn.Module):
     def branches(self, channels: int, depth: int) -> tuple[nn.Module, int]:
         if self.random.random() < 0.25:
             return Sum(self.inverted_residual(channels), None, way=0), channels
+        if self.random.random() < 0.35:
+            return self.joined(channels, depth)
         inner, inner_channels = self.block(channels, depth + 1)
         with_shortcut = self.random.random() < 0.5
         out_channels = self.random.choice((4, 8)) if with_shortcut else channels
         body = nn.Sequential(inner, self.activation(), self.same_size(inner_channels, out_channels))
         shortcut = self.same_size(channels, out_channels) if with_shortcut else None
         return Sum(body, shortcut, way=self.random.randrange(3)), out_channels
+
+    def joined(self, channels: int, depth: int) -> tuple[nn.Module, int]:
+        blocks = [self.block(channels, depth + 1) for _ in range(self.random.randint(1, 3))]
+        branches = [nn.Sequential(block, self.activation()) for block, _ in blocks]
+        branches.append(nn.MaxPool2d(3, stride=1, padding=1))
+        self.random.shuffle(branches)
+        out_channels = channels + sum(count for _, count in blocks)
+        return Joined(branches, way=self.random.randrange(3)), out_channels
 
     def inverted_residual(self, channels: int) -> nn.Module:
         hidden = 3 * channels
@@ -145,6 +172,9 @@ class RandomNetwork(nn.Module):
                 Call(F.relu6),
                 Call(torch.relu),
                 Call(operator.methodcaller("relu")),
+                nn.LocalResponseNorm(5, alpha=0.5, beta=0.75, k=2.0),
+                Call(lambda x: F.local_response_norm(x, 3, beta=0.6)),
+                nn.AvgPool2d(3, stride=1, padding=1),
             )
         )
 
@@ -156,5 +186,9 @@ class RandomNetwork(nn.Module):
                 nn.MaxPool2d((2, 3), stride=(1, 2)),
                 nn.Conv2d(channels, 5, 3, stride=(2, 1)),
                 Call(lambda x: F.max_pool2d(x, 2, stride=1)),
+                nn.AvgPool2d(2),
+                nn.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0)),
+                nn.AdaptiveAvgPool2d(1),
+                Call(lambda x: F.avg_pool2d(x, x.shape[2:])),
             )
         )

@@ -7,9 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-from mien_tools.augmentation import Augmentation, Changes, apply_changes, draw_changes
+from mien_tools.augmentation import (
+    Augmentation,
+    Changes,
+    apply_changes,
+    changeable_faces,
+    draw_changes,
+)
 from mien_tools.evaluation import View, centre_view, ten_views, to_faces
 from mien_tools.networks import NetworkInfo, network_info
+from mien_tools.preprocess import ten_crops
 
 MINI_FER = network_info("mini_fer")
 WHOLE_FACE = NetworkInfo("whole_face", build=torch.nn.Identity, input_size=48, face_size=48)
@@ -198,10 +205,33 @@ def test_a_network_without_margin_has_two_views():
 
 
 def test_faces_are_brought_to_another_size_as_pillow_does():
-    face = smooth_faces(1)
+    face = smooth_faces(1).numpy()
     small = NetworkInfo("small", build=torch.nn.Identity, input_size=32, face_size=32)
-    image = Image.fromarray(face[0].numpy().astype(np.float32))
+    image = Image.fromarray(face[0])
     for network in (small, LARGE):
         size = (network.face_size, network.face_size)
         expected = np.asarray(image.resize(size, Image.Resampling.BILINEAR)) / 255
-        np.testing.assert_allclose(to_faces(face, network)[0, 0].numpy(), expected, atol=1e-4)
+        np.testing.assert_allclose(to_faces(face, network)[0, 0].numpy(), expected, atol=1e-6)
+
+
+def test_training_crops_are_those_of_evaluation() -> None:
+    """Without other changes; the histogram is equalised before, at the face's size."""
+    network = network_info("vgg10")
+    face = smooth_faces(1).numpy()
+    views = ten_crops((to_faces(face, network) * 255).round().byte()[0, 0].numpy(), 48, 48)
+    places = [(0.0, 0.0), (0.99, 0.0), (0.0, 0.99), (0.99, 0.99), (0.5, 0.5)]
+    for view, (crop_x, crop_y) in zip(views, places, strict=False):
+        change = changes(1, crop_x=crop_x, crop_y=crop_y)
+        faces = torch.from_numpy(changeable_faces(face, network))
+        found = apply_changes(faces, change, network)[0, 0].numpy()
+        np.testing.assert_allclose(found, view / 255, atol=PRECISION)
+
+
+def test_faces_that_are_only_enlarged_are_left_to_the_crops() -> None:
+    """One interpolation instead of two; Pillow's rounds to 8 bits."""
+    network = network_info("fer_net")
+    face = smooth_faces(1).numpy()
+    assert changeable_faces(face, network) is face
+    found = apply_changes(torch.from_numpy(face), changes(1), network)
+    expected = to_faces(face, network)[..., :48, :48]
+    np.testing.assert_allclose(found, expected, atol=1.01 / 255)

@@ -1,9 +1,12 @@
 """Generated headers: their text, the names in them, and their match with weight files."""
 
+import subprocess
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cpp import MISSING_CPP, compile_command
 from torch import nn
 
 from mien_tools.header import (
@@ -16,10 +19,13 @@ from mien_tools.header import (
     to_struct_name,
 )
 from mien_tools.layer_tree import (
+    AvgPool2d,
     BatchNorm2d,
+    Concatenate,
     Conv2d,
     Dense,
     Flatten,
+    LocalResponseNorm,
     MaxPool2d,
     ReLU,
     ReLU6,
@@ -150,6 +156,38 @@ using nested_network::Nested;
 }  // namespace faces::small
 """
 
+BRANCHED = Sequential(
+    (
+        LocalResponseNorm(5, Fraction("1e-4"), Fraction("0.75"), Fraction(2)),
+        Concatenate(
+            (
+                Conv2d(2, 3, (1, 1)),
+                Sequential((MaxPool2d((3, 3), (1, 1), (1, 1)), Conv2d(2, 4, (1, 1)))),
+                AvgPool2d((1, 1), (1, 1)),
+            )
+        ),
+        ReLU(),
+    )
+)
+BRANCHED_ROWS = """\
+    : Network<Branched, Input<2, 8, 8>,                                                     \
+// output, parameters
+              LocalResponseNorm<5, std::ratio<1, 10000>, std::ratio<3, 4>, std::ratio<2>>,  \
+// 2 x 8 x 8
+              Concatenate<
+                  Conv2d<2, 3, Kernel<1>>,                                                  \
+// 3 x 8 x 8, 9
+                  Sequential<
+                      MaxPool2d<Kernel<3>, Stride<1>, Padding<1>>,                          \
+// 2 x 8 x 8
+                      Conv2d<2, 4, Kernel<1>>>,                                             \
+// 4 x 8 x 8, 12
+                  AvgPool2d<Kernel<1>>>,                                                    \
+// 2 x 8 x 8
+              ReLU> {                                                                       \
+// 9 x 8 x 8
+"""
+
 SPELLINGS = {
     "Conv2d<2, 4, Kernel<3, 5>, Stride<1, 2>, Padding<0, 2>, Groups<2>, NoBias>": Conv2d(
         2, 4, (3, 5), (1, 2), (0, 2), groups=2, bias=False
@@ -160,6 +198,11 @@ SPELLINGS = {
     "MaxPool2d<Kernel<3>, Stride<2>, Padding<1>>": MaxPool2d((3, 3), (2, 2), (1, 1)),
     "MaxPool2d<Kernel<3, 2>>": MaxPool2d((3, 2), (3, 2)),
     "MaxPool2d<Kernel<2>, Stride<1>>": MaxPool2d((2, 2), (1, 1)),
+    "AvgPool2d<Kernel<3, 2>, Stride<2, 1>, Padding<1, 0>>": AvgPool2d((3, 2), (2, 1), (1, 0)),
+    "AvgPool2d<Kernel<2>>": AvgPool2d((2, 2), (2, 2)),
+    "LocalResponseNorm<3, std::ratio<0>, std::ratio<11, 2>, std::ratio<1, 3>>": LocalResponseNorm(
+        3, Fraction(0), Fraction(11, 2), Fraction(1, 3)
+    ),
     "InvertedResidual<2, 6>": inverted_residual(2, 6),
 }
 
@@ -172,6 +215,12 @@ def test_mini_fer_is_its_papers_table() -> None:
 def test_composites_and_namespaces() -> None:
     text = header_text(NESTED, (2, 8, 8), "Nested", "nested", namespace="faces::small")
     assert text == NESTED_HEADER
+
+
+def test_branches_and_ratios() -> None:
+    text = header_text(BRANCHED, (2, 8, 8), "Branched", "branched")
+    assert BRANCHED_ROWS in text
+    assert "#include <ratio>\n#include <string_view>\n" in text
 
 
 def test_the_global_namespace_receives_the_struct_alone() -> None:
@@ -254,15 +303,64 @@ def test_a_header_belongs_to_its_architecture() -> None:
         check_header(MINI_FER, "mini_fer.hpp", "vgg_net")
     expected = "mini_fer.hpp: name of the network: expected 'vgg_net', found 'mini_fer'"
     assert str(error.value) == expected
+    check_header(NESTED_HEADER + MINI_FER, "two.hpp", "mini_fer")
+    with pytest.raises(HeaderError, match="expected 'vgg_net', found 'nested', 'mini_fer'"):
+        check_header(NESTED_HEADER + MINI_FER, "two.hpp", "vgg_net")
     with pytest.raises(HeaderError, match="found none"):
         check_header("#pragma once\n", "empty.hpp", "mini_fer")
 
 
-def test_the_librarys_own_headers_are_those_of_its_networks() -> None:
-    models = Path(__file__).resolve().parents[2] / "include" / "mien" / "models"
-    for name in NETWORKS:
-        path = models / f"{name}.hpp"
-        check_header(path.read_text(encoding="utf-8"), str(path), name)
+MODELS = Path(__file__).resolve().parents[2] / "include" / "mien" / "models"
+
+
+def librarys_header(name: str) -> Path:
+    """The header is called as the Python module: FER-net's two networks share one."""
+    return MODELS / f"{NETWORKS[name].build.__module__.rpartition('.')[2]}.hpp"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_librarys_own_headers_are_those_of_its_networks(name: str) -> None:
+    path = librarys_header(name)
+    check_header(path.read_text(encoding="utf-8"), str(path), name)
+
+
+# What C++ tells of a network, layer by layer; written by hand and generated, they must agree.
+SAME_STEPS = """\
+template <class Written, class Generated>
+constexpr bool same_steps() {
+  constexpr auto written = Written::steps();
+  constexpr auto generated = Generated::steps();
+  if (written.size() != generated.size()) return false;
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    const mien::ForwardStep &a = written[i], &b = generated[i];
+    for (std::size_t k = 0; k < a.layers.size(); ++k) {
+      if (a.layers[k] != b.layers[k]) return false;
+    }
+    if (a.channels != b.channels || a.height != b.height || a.width != b.width) return false;
+    if (a.tensors != b.tensors || a.parameters != b.parameters) return false;
+    if (a.multiply_adds != b.multiply_adds) return false;
+  }
+  return std::is_same_v<typename Written::Input, typename Generated::Input>;
+}
+"""
+
+
+@pytest.mark.skipif(bool(MISSING_CPP), reason=MISSING_CPP)
+def test_the_librarys_own_headers_have_the_exported_layers(tmp_path: Path) -> None:
+    includes, checks = [], []
+    for name, info in NETWORKS.items():
+        shape = (1, info.input_size, info.input_size)
+        struct_name = info.build.__name__
+        text = header_text(trace(info.build(), shape), shape, struct_name, name, "generated")
+        (tmp_path / f"generated_{name}.hpp").write_text(text)
+        includes += [f"<mien/models/{librarys_header(name).name}>", f'"generated_{name}.hpp"']
+        condition = f"same_steps<mien::{struct_name}, generated::{struct_name}>()"
+        checks.append(f'static_assert({condition}, "{name}");')
+    lines = [f"#include {header}" for header in includes]
+    (tmp_path / "same.cpp").write_text("\n".join([*lines, SAME_STEPS, *checks]) + "\n")
+    command = compile_command("same.cpp", "-fsyntax-only", f"-I{tmp_path}")
+    compiled = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert compiled.returncode == 0, compiled.stderr[:4000]
 
 
 def test_the_command_compares_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

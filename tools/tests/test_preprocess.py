@@ -1,6 +1,8 @@
 """Preprocessing against OpenCV, Pillow, PyTorch and torchvision's documented order of crops."""
 
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,20 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from mien_tools.preprocess import centre_crop, normalise, resize_face, ten_crops, to_gray
+from mien_tools.preprocess import (
+    centre_crop,
+    equalize_histogram,
+    normalise,
+    prepare_faces,
+    resize_face,
+    ten_crops,
+    to_gray,
+)
+
+# What OpenCV made of noise, for the C++ tests and these; the noise's formula stands beside.
+OPENCV_DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
+sys.path.insert(0, str(OPENCV_DATA))
+from noise import noise  # noqa: E402
 
 # cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), OpenCV 5.0.0.
 OPENCV_GRAYS = {
@@ -86,6 +101,28 @@ def test_a_box_beyond_the_photo_repeats_its_edge(box: tuple[int, int, int, int])
 def test_a_box_outside_the_photo_is_refused(box: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match="box: expected one that meets the photo of 70 x 90"):
         resize_face(PHOTO, box, 48)
+
+
+def test_equalised_histograms_are_opencvs() -> None:
+    lines = (OPENCV_DATA / "equalize_histogram.txt").read_text().splitlines()
+    assert len(lines) > 100
+    for line in lines:
+        width, height, seed, low, span, others, other, expected = map(int, line.split())
+        pixels = noise(width, height, seed)
+        image = (low + pixels % span).astype(np.uint8) if span < 256 else pixels
+        image.ravel()[:others] = other
+        found = equalize_histogram(image)
+        assert (found.dtype, zlib.crc32(found.tobytes())) == (np.uint8, expected), line
+
+
+def test_faces_are_prepared_one_by_one() -> None:
+    faces = np.random.default_rng(7).integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    assert prepare_faces(faces, 48, equalize=False) is faces
+    for size in (48, 54):
+        found = prepare_faces(faces, size, equalize=True)
+        for face, prepared in zip(faces, found, strict=True):
+            expected = equalize_histogram(resize_face(face, (0, 0, 48, 48), size))
+            np.testing.assert_array_equal(prepared, expected)
 
 
 def test_crops_are_in_torchvisions_order() -> None:

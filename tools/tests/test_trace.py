@@ -3,6 +3,7 @@
 import operator
 import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 import pytest
 import torch
@@ -11,11 +12,14 @@ from random_networks import INPUT_SHAPE, RandomNetwork
 from torch import Tensor, nn
 
 from mien_tools.layer_tree import (
+    AvgPool2d,
     BatchNorm2d,
+    Concatenate,
     Conv2d,
     Dense,
     Flatten,
     Layer,
+    LocalResponseNorm,
     MaxPool2d,
     ReLU,
     ReLU6,
@@ -73,6 +77,10 @@ def run(tree: Layer, module: nn.Module, images: Tensor) -> Tensor:
         return tree.forward(images, tensors())
 
 
+def local_response_norm(alpha: str, beta: str, k: str, size: int = 5) -> LocalResponseNorm:
+    return LocalResponseNorm(size, Fraction(alpha), Fraction(beta), Fraction(k))
+
+
 LAYERS = {
     "convolution": (conv(), traced_conv()),
     "every option of a convolution": (
@@ -103,6 +111,36 @@ LAYERS = {
     "a kernel as large as the image": (
         Forward(lambda m, x: F.max_pool2d(x, (x.shape[2], x.size(3)))),
         MaxPool2d((8, 6), (8, 6)),
+    ),
+    "average pooling": (nn.AvgPool2d(2), AvgPool2d((2, 2), (2, 2))),
+    "every option of average pooling": (
+        nn.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0)),
+        AvgPool2d((3, 2), (2, 1), (1, 0)),
+    ),
+    "average pooling without padding to count": (
+        nn.AvgPool2d(3, 1, count_include_pad=False),
+        AvgPool2d((3, 3), (1, 1)),
+    ),
+    "F.avg_pool2d": (
+        Forward(lambda m, x: F.avg_pool2d(x, (4, 3), padding=1)),
+        AvgPool2d((4, 3), (4, 3), (1, 1)),
+    ),
+    "global average pooling": (nn.AdaptiveAvgPool2d(1), AvgPool2d((8, 6), (8, 6))),
+    "adaptive average pooling in equal windows": (
+        nn.AdaptiveAvgPool2d((2, None)),
+        AvgPool2d((4, 1), (4, 1)),
+    ),
+    "F.adaptive_avg_pool2d": (
+        Forward(lambda m, x: F.adaptive_avg_pool2d(x, (1, 3))),
+        AvgPool2d((8, 2), (8, 2)),
+    ),
+    "local response normalisation": (
+        nn.LocalResponseNorm(5, k=2.0),
+        local_response_norm("1/10000", "3/4", "2"),
+    ),
+    "F.local_response_norm": (
+        Forward(lambda m, x: F.local_response_norm(x, 2, 0.3, beta=0.5)),
+        local_response_norm("3/10", "1/2", "1", size=2),
     ),
     "F.relu": (Forward(lambda m, x: F.relu(x)), ReLU()),
     "F.relu by name": (Forward(lambda m, x: F.relu(input=x, inplace=True)), ReLU()),
@@ -260,6 +298,71 @@ def test_residuals(case: str) -> None:
     )
 
 
+POOL = MaxPool2d((3, 3), (1, 1), (1, 1))
+CONCATENATIONS = {
+    "torch.cat": (
+        lambda m, x: torch.cat((m.f(x), m.g(x), m.pool(x)), dim=1),
+        Concatenate((traced_conv(), Sequential((traced_conv(), BatchNorm2d(2))), POOL)),
+    ),
+    "torch.cat of a list": (
+        lambda m, x: torch.cat([m.pool(x), m.f(x)], 1),
+        Concatenate((POOL, traced_conv())),
+    ),
+    "torch.concat by name": (
+        lambda m, x: torch.concat(dim=-3, tensors=[m.f(x), m.h(x)]),
+        Concatenate((traced_conv(), traced_conv())),
+    ),
+    "torch.concatenate along an axis": (
+        lambda m, x: torch.concatenate((m.f(x), m.h(x)), axis=1),
+        Concatenate((traced_conv(), traced_conv())),
+    ),
+    "in a sum": (
+        lambda m, x: x + m.narrow(torch.cat((m.f(x), m.h(x)), dim=1)),
+        Residual(
+            Sequential((Concatenate((traced_conv(), traced_conv())), Conv2d(4, 2, kernel=(1, 1))))
+        ),
+    ),
+    "of sums": (
+        lambda m, x: torch.cat((x + m.f(x), m.h(x) + m.f(x)), dim=1),
+        Concatenate((Residual(traced_conv()), Residual(traced_conv(), traced_conv()))),
+    ),
+    "in one another": (
+        lambda m, x: torch.cat((torch.cat((m.f(x), m.pool(x)), dim=1), m.h(x)), dim=1),
+        Concatenate((Concatenate((traced_conv(), POOL)), traced_conv())),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONCATENATIONS)
+def test_concatenations(case: str) -> None:
+    forward, expected = CONCATENATIONS[case]
+    module = Forward(
+        forward,
+        f=conv(),
+        g=nn.Sequential(conv(), nn.BatchNorm2d(2)),
+        h=conv(),
+        pool=nn.MaxPool2d(3, stride=1, padding=1),
+        narrow=nn.Conv2d(4, 2, 1),
+    )
+    tree = trace(module, IMAGE)
+    assert tree.layers == (expected,)
+    images = torch.randn(3, *IMAGE, dtype=torch.float64)
+    output = module.double().eval()(images.clone())
+    torch.testing.assert_close(run(tree, module, images), output, rtol=0, atol=1e-12)
+    assert tree.output_shape(IMAGE) == tuple(output.shape[1:])
+
+
+def test_flat_vectors_are_joined() -> None:
+    module = Forward(
+        lambda m, x: (lambda y: torch.cat((m.f(y), m.g(y)), dim=-1))(x.flatten(1)),
+        f=nn.Linear(96, 2),
+        g=nn.Linear(96, 3),
+    )
+    tree = trace(module, IMAGE)
+    assert tree.layers == (Flatten(), Concatenate((Dense(96, 2), Dense(96, 3))))
+    assert tree.output_shape(IMAGE) == (5,)
+
+
 def test_residuals_one_after_the_other() -> None:
     def forward(m: nn.Module, x: Tensor) -> Tensor:
         for _ in range(20):
@@ -341,7 +444,55 @@ UNSUPPORTED = {
         nn.MaxPool2d(2, dilation=2),
         r"0 \(MaxPool2d\): expected dilation=\(1, 1\), found dilation=\(2, 2\)",
     ),
-    "average pooling": (nn.AvgPool2d(2), r"0 \(AvgPool2d\): expected .*, found AvgPool2d"),
+    "ceil mode of average pooling": (
+        nn.AvgPool2d(3, ceil_mode=True),
+        r"0 \(AvgPool2d\): expected ceil_mode=False, found ceil_mode=True",
+    ),
+    "padding that does not count": (
+        nn.AvgPool2d(3, padding=1, count_include_pad=False),
+        r"0 \(AvgPool2d\): expected count_include_pad=True, found count_include_pad=False",
+    ),
+    "another divisor": (
+        nn.AvgPool2d(3, divisor_override=2),
+        r"0 \(AvgPool2d\): expected divisor_override=None, found divisor_override=2",
+    ),
+    "windows of several sizes": (
+        nn.AdaptiveAvgPool2d((3, 2)),
+        r"0 \(AdaptiveAvgPool2d\): expected an output that divides 8 x 6, found "
+        r"output_size=\(3, 2\)",
+    ),
+    "a constant that is no ratio": (
+        nn.LocalResponseNorm(5, alpha=1e-30),
+        r"0 \(LocalResponseNorm\): expected alpha that std::ratio can hold, found alpha=1e-30",
+    ),
+    "a negative constant": (
+        nn.LocalResponseNorm(5, beta=-0.5),
+        r"0 \(LocalResponseNorm\): expected beta that std::ratio can hold, found beta=-0.5",
+    ),
+    "k of zero": (
+        nn.LocalResponseNorm(5, k=0.0),
+        r"0 \(LocalResponseNorm\): expected k of more than 0, found k=0.0",
+    ),
+    "joined along rows": (
+        Forward(lambda m, x: torch.cat((F.relu(x), F.relu6(x)), dim=2)),
+        r"cat \(node .*expected values joined along the channels \(dim=1\), found dim=2",
+    ),
+    "joined along the batch": (
+        Forward(lambda m, x: torch.cat((F.relu(x), F.relu6(x)))),
+        r"cat \(node .*expected values joined along the channels \(dim=1\), found dim=0",
+    ),
+    "joined with a constant": (
+        Forward(lambda m, x: torch.cat((F.relu(x), torch.ones(2, 1, 8, 6)), dim=1)),
+        r"_tensor_constant0 \(node .*expected a computation on the images",
+    ),
+    "joined with nothing": (
+        Forward(lambda m, x: torch.cat((F.relu(x),), dim=1)),
+        r"cat \(node .*expected two or more values, found one",
+    ),
+    "joined with the input": (
+        Forward(lambda m, x: torch.cat((x, F.relu(x)), dim=1)),
+        r"cat \(node .*expected a layer in every branch, found one that hands the branches' common",
+    ),
     "1-d convolution": (
         nn.Sequential(nn.Flatten(2), nn.Conv1d(2, 2, 1)),
         r"0.0 \(Flatten\): expected each image flattened whole, found 2 x 2 x 8 x 6 becoming "
@@ -436,7 +587,7 @@ def crossing(m: nn.Module, x: Tensor) -> Tensor:
 def test_branches_that_cross_are_refused() -> None:
     message = message_of(Forward(crossing, f=conv(), g=conv()))
     assert message.startswith("f (Conv2d), ") and "a, b = m.f(x), m.g(x)" in message, message
-    assert "expected branches that part at one value and meet in one addition" in message
+    assert "branches that part at one value and meet in one addition or concatenation" in message
 
 
 def branching(m: nn.Module, x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Training runs on a few small faces: they learn, resume bit for bit, and explain what is wrong."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from PIL import Image
 from torch import nn
 
 from mien_tools import losses
+from mien_tools.augmentation import Augmentation
 from mien_tools.checkpoints import load_network, save_checkpoint
-from mien_tools.networks import NETWORKS
+from mien_tools.config import Config
+from mien_tools.evaluation import to_faces
+from mien_tools.networks import NETWORKS, network_info
 from mien_tools.networks.mini_fer import MiniFer
 from mien_tools.optimizers import OPTIMIZERS, build_optimizer
 from mien_tools.train import main
@@ -137,6 +141,49 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     assert len(log(tmp_path / "parts")) == 1
     assert main(command(data, tmp_path / "parts", *options, "--resume")) == 0
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_small_networks_train_a_step_and_are_judged(data, tmp_path):
+    for name in ("fer_net", "vgg10", "inception_fer", "resnet33"):
+        short = ("--epochs", 1, "--batch-size", IMAGES, "--bf16", "--channels-last")
+        assert main(command(data, tmp_path / name, "--network", name, *short)) == 0
+        before = network_info(name).build().state_dict()
+        network, model = load_network(tmp_path / name / "best.pt")
+        assert network.name == name
+        for key, tensor in model.state_dict().items():
+            assert tensor.shape == before[key].shape and torch.isfinite(tensor).all(), key
+        assert (tmp_path / name / "report.json").exists()
+
+
+@pytest.mark.parametrize(("student", "teacher"), [("mini_fer", "vgg10"), ("vgg10", "mini_fer")])
+def test_student_and_teacher_see_crops_prepared_as_each_wants(data, tmp_path, student, teacher):
+    """Of other sizes, with and without equalised histograms, at the same place of the face."""
+    path = tmp_path / "teacher.pt"
+    save_checkpoint(path, {"network": teacher, "params": NETWORKS[teacher].build().state_dict()})
+    still = Augmentation(warp=0, mirror=0, brightness=0, contrast=0, erasing=0)
+    config = Config(
+        student, str(data), str(tmp_path), teacher=[str(path)], batch_size=4, augmentation=still
+    )
+    trainer, seen = Trainer(config), []
+    outputs = trainer._outputs
+    trainer._outputs = lambda model, inputs: seen.append(inputs) or outputs(model, inputs)
+    trainer._train_step(torch.arange(4))
+
+    shares = []
+    for crops, network in zip(seen, (NETWORKS[student], NETWORKS[teacher]), strict=True):
+        faces = to_faces(trainer.training.pixels[:4], network)
+        places = [place_of(*pair, network) for pair in zip(crops, faces, strict=True)]
+        shares.append(np.array(places) / network.margin)
+    np.testing.assert_allclose(*shares, atol=0.15)  # margins are 8 and 6 pixels
+
+
+def place_of(crop, face, network) -> tuple[int, int]:
+    """Where in the face a crop was taken."""
+    steps, size = range(network.margin + 1), network.input_size
+    for y, x in itertools.product(steps, steps):
+        if torch.allclose(crop, face[:, y : y + size, x : x + size], atol=1e-5):
+            return y, x
+    raise AssertionError(f"no part of the face is the crop for {network.name}")
 
 
 def test_seeds_decide_the_run(data, tmp_path):

@@ -105,6 +105,17 @@ def test_round_trip_is_exact() -> None:
     assert found.encode() == file.encode()
 
 
+@pytest.mark.parametrize("equalize", [False, True])
+def test_histogram_equalisation_is_the_lowest_flag(equalize: bool) -> None:
+    preprocessing = replace(PREPROCESSING, equalize_histogram=equalize)
+    file = replace(make_file(), preprocessing=preprocessing)
+    data = file.encode()
+    assert struct.unpack_from("<I", data, FLAGS) == (int(equalize),)
+    assert weights.decode(data).preprocessing == preprocessing
+    shown = "equalised" if equalize else "as it is"
+    assert f"\nhistogram           {shown}\n" in weights.describe(file, len(data))
+
+
 def test_a_network_without_tensors_and_vectors_is_a_file() -> None:
     file = replace(make_file(), tensors=(), verification=())
     assert weights.decode(file.encode()).encode() == file.encode()
@@ -184,7 +195,7 @@ BROKEN = {
         patched(DATA, MEAN + 8, struct.pack("<f", -1)),
         "temperature: expected a positive number, found -1",
     ),
-    "flags": (patched(DATA, FLAGS, struct.pack("<I", 2)), "flags: expected 0, found 2"),
+    "flags": (patched(DATA, FLAGS, struct.pack("<I", 2)), "flags: expected 0 or 1, found 2"),
     "label count": (
         patched(DATA, LABEL_COUNT, struct.pack("<I", 0xFFFFFFFF)),
         "label: expected [0-9]+ more bytes at offset",
