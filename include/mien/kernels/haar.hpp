@@ -1,11 +1,12 @@
 // What the kernels of the detector work on: a cascade's stages with every corner placed in a table
 // of sums. The fast kernels are in haar.inl.
 //
-// Sixteen windows are evaluated at a time. Their entries for one corner lie side by side, either
+// Many windows are evaluated at a time. Their entries for one corner lie side by side, either
 // because the windows do (a row of a level, `sums` below), or because they have been brought
 // together (gather_windows). Values are added up in 16 bits, modulo 2^16: twice the windows a
-// register, and exact as long as the value itself fits in 16 bits. Features whose value may not
-// ("wide"), few in every cascade, and features of uncommon shapes take 32 bits.
+// register, and exact as long as the value itself fits in 16 bits. Large features, whose value may
+// not, are cut into parts that do. The few that are left, of uncommon shapes ("wide"), take 32
+// bits.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +24,7 @@ enum class HaarShape : std::uint8_t {
   edge,     ///< two halves: c0 + c1 - c2 - c3 + multiplier (c4 - c5)
   line,     ///< a part inside: c0 + c1 - c2 - c3 + multiplier (c4 + c5 - c6 - c7)
   checker,  ///< two diagonal quarters: sign (c0 + c1 + c2 + c3 + 2 (2 c4 - c5 - c6 - c7 - c8))
+  split,    ///< the sum of parts that have the shapes above
   wide,     ///< anything else
 };
 
@@ -35,6 +37,16 @@ inline constexpr int haar_wide_corners = 12;
 struct HaarNode {
   std::int32_t corners[haar_corners];
   std::int32_t multiplier;  // of a checker: its sign
+  float threshold;
+  std::int32_t difference;
+};
+
+/// The same for a feature in parts, which are nodes of which only the value counts.
+struct HaarSplitNode {
+  std::int32_t first_part;  // in the stage's `parts`: edges, then lines, then checkers
+  std::int32_t edges;
+  std::int32_t lines;
+  std::int32_t checkers;
   float threshold;
   std::int32_t difference;
 };
@@ -52,7 +64,7 @@ struct HaarWideNode {
 /// number -child.
 struct HaarBranch {
   HaarShape shape;
-  std::int32_t node;  // in the stage's `nodes` or, if wide, `wide_nodes`
+  std::int32_t node;  // in the stage's `nodes`, `split_nodes` or `wide_nodes`
   std::int32_t left;
   std::int32_t right;
 };
@@ -72,6 +84,9 @@ struct HaarStage {
   std::int32_t edges;  // the first nodes, then lines, then checkers
   std::int32_t lines;
   std::int32_t checkers;
+  const HaarSplitNode* split_nodes;
+  std::int32_t split_count;
+  const HaarNode* parts;  // of all split nodes of the cascade
   const HaarWideNode* wide_nodes;
   std::int32_t wide_count;
   const HaarTree* trees;

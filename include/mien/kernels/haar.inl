@@ -20,6 +20,25 @@ MIEN_ALWAYS_INLINE Values feature_values(const HaarNode& node, const std::uint16
   }
 }
 
+template <HaarShape Shape>
+MIEN_ALWAYS_INLINE void add_values(const HaarNode*& part, std::int32_t count,
+                                   const std::uint16_t* sums, Floats& values) noexcept {
+  for (const HaarNode* end = part + count; part != end; ++part) {
+    values = add(values, to_floats(feature_values<Shape>(*part, sums)));
+  }
+}
+
+/// The value of a feature in parts. Each is a whole number, and their sums stay below 2^24: exact.
+MIEN_ALWAYS_INLINE Floats split_values(const HaarSplitNode& node, const HaarNode* parts,
+                                       const std::uint16_t* sums) noexcept {
+  Floats values = zero_floats();
+  const HaarNode* part = parts + node.first_part;
+  add_values<HaarShape::edge>(part, node.edges, sums, values);
+  add_values<HaarShape::line>(part, node.lines, sums, values);
+  add_values<HaarShape::checker>(part, node.checkers, sums, values);
+  return values;
+}
+
 /// Sixteen windows a step apart, for wide features.
 struct AdjacentWindows {
   const std::uint32_t* sums;
@@ -72,6 +91,14 @@ MIEN_ALWAYS_INLINE void sum_stumps(const HaarStage& stage, const std::uint16_t* 
   add_stumps<HaarShape::line, vectors>(nodes, stage.lines, sums, factors, totals);
   nodes += stage.lines;
   add_stumps<HaarShape::checker, vectors>(nodes, stage.checkers, sums, factors, totals);
+  for (int i = 0; i < stage.split_count; ++i) {
+    const HaarSplitNode& node = stage.split_nodes[i];
+    for (int v = 0; v < vectors; ++v) {
+      const Floats values = split_values(node, stage.parts, sums + v * haar_lanes);
+      const Mask below = is_below(multiply(values, factors[v]), node.threshold);
+      totals[v] = add(totals[v], where(below, node.difference));
+    }
+  }
   for (int i = 0; i < stage.wide_count; ++i) {
     const HaarWideNode& node = stage.wide_nodes[i];
     for (int v = 0; v < vectors; ++v) {
@@ -90,6 +117,10 @@ MIEN_ALWAYS_INLINE Mask go_left(const HaarStage& stage, const HaarBranch& branch
   if (branch.shape == HaarShape::wide) {
     const HaarWideNode& node = stage.wide_nodes[branch.node];
     return is_below(multiply(windows.wide_values(node, vector), factors), node.threshold);
+  }
+  if (branch.shape == HaarShape::split) {
+    const HaarSplitNode& node = stage.split_nodes[branch.node];
+    return is_below(multiply(split_values(node, stage.parts, sums), factors), node.threshold);
   }
   const HaarNode& node = stage.nodes[branch.node];
   Values values;

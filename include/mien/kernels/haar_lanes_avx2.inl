@@ -43,6 +43,12 @@ MIEN_ALWAYS_INLINE Floats multiply(Floats a, float factor) noexcept {
 MIEN_ALWAYS_INLINE Floats multiply(Floats a, Floats b) noexcept {
   return {_mm256_mul_ps(a.even, b.even), _mm256_mul_ps(a.odd, b.odd)};
 }
+MIEN_ALWAYS_INLINE Floats zero_floats() noexcept {
+  return {_mm256_setzero_ps(), _mm256_setzero_ps()};
+}
+MIEN_ALWAYS_INLINE Floats add(Floats a, Floats b) noexcept {
+  return {_mm256_add_ps(a.even, b.even), _mm256_add_ps(a.odd, b.odd)};
+}
 MIEN_ALWAYS_INLINE Floats load_wide(const float* from) noexcept {
   return multiply(split(_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)), 0x1p16f);
 }

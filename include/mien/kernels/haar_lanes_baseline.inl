@@ -40,6 +40,14 @@ MIEN_ALWAYS_INLINE Values multiply(const Values& a, std::int32_t factor) noexcep
   return v;
 }
 
+MIEN_ALWAYS_INLINE Floats zero_floats() noexcept {
+  return {};
+}
+MIEN_ALWAYS_INLINE Floats add(const Floats& a, const Floats& b) noexcept {
+  Floats f;
+  for (int i = 0; i < haar_lanes; ++i) f.lanes[i] = a.lanes[i] + b.lanes[i];
+  return f;
+}
 MIEN_ALWAYS_INLINE Floats load_wide(const float* from) noexcept {
   Floats f;
   for (int i = 0; i < haar_lanes; ++i) f.lanes[i] = from[i];

@@ -70,7 +70,7 @@ class ScannableCascade {
   /// How many stages are evaluated for whole rows.
   std::size_t row_stages() const noexcept { return row_stages_; }
   /// All nodes with their corners in gathered windows.
-  const std::vector<kernels::HaarNode>& gathered_nodes() const noexcept { return gathered_nodes_; }
+  const PlacedNodes& gathered_nodes() const noexcept { return gathered_nodes_; }
   int gathered_width() const noexcept { return cascade_.window_width() + 1; }
   int gathered_height() const noexcept { return cascade_.window_height() + 1; }
   /// Entries of one window's table.
@@ -87,7 +87,7 @@ class ScannableCascade {
   Rect inside_;
   std::int64_t smallest_spread_;
   std::size_t row_stages_ = 0;
-  std::vector<kernels::HaarNode> gathered_nodes_;
+  PlacedNodes gathered_nodes_;
 };
 
 /// A window that passed all stages: its place in its level, in pixels, and by how much its last sum
@@ -327,8 +327,8 @@ class CascadeScanner {
 
   const ScannableCascade* cascade_ = nullptr;
   const LevelTables* tables_ = nullptr;
-  std::int32_t window_count_ = 0;         // of a row
-  std::vector<kernels::HaarNode> nodes_;  // of the row stages, in the tables
+  std::int32_t window_count_ = 0;  // of a row
+  PlacedNodes nodes_;              // of the row stages, in the tables
   std::vector<kernels::HaarWideNode> wide_nodes_;
   std::vector<float> factors_;
   // Bits of a row's windows.

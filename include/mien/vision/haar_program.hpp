@@ -1,5 +1,5 @@
 // A cascade in the form that the kernels evaluate (kernels/haar.hpp): rectangles' corners merged,
-// stumps sorted by shape.
+// large features cut into parts, stumps sorted by shape.
 #pragma once
 
 #include <algorithm>
@@ -178,6 +178,66 @@ struct ShapedFeature {
   }
 };
 
+/// What of an upright feature lies in an area.
+inline HaarFeature part_inside(const HaarFeature& feature, const Rect& area) noexcept {
+  HaarFeature part;
+  for (int i = 0; i < feature.rect_count; ++i) {
+    const auto& [box, weight] = feature.rects[static_cast<std::size_t>(i)];
+    const int x = std::max(box.x, area.x);
+    const int y = std::max(box.y, area.y);
+    const int width = std::min(box.x + box.width, area.x + area.width) - x;
+    const int height = std::min(box.y + box.height, area.y + area.height) - y;
+    if (width <= 0 || height <= 0) continue;
+    part.rects[static_cast<std::size_t>(part.rect_count++)] = {{x, y, width, height}, weight};
+  }
+  return part;
+}
+
+/// The fewest parts of common shapes that an upright feature is the sum of, sorted by shape: strips
+/// of it, side by side or one above the other. None if it is of no such kind.
+inline std::vector<ShapedFeature> cut_into_parts(const HaarFeature& feature, int window_width,
+                                                 int window_height) {
+  constexpr int most_parts = 4;
+  for (int count = 2; count <= most_parts && !feature.tilted; ++count) {
+    for (const bool side_by_side : {true, false}) {
+      std::vector<ShapedFeature> parts;
+      const int side = side_by_side ? window_width : window_height;
+      for (int i = 0; i < count; ++i) {
+        const int start = side * i / count;
+        const int length = side * (i + 1) / count - start;
+        const Rect strip = side_by_side ? Rect{start, 0, length, window_height}
+                                        : Rect{0, start, window_width, length};
+        const HaarFeature part = part_inside(feature, strip);
+        if (part.rect_count > 0) parts.emplace_back(part, window_width, window_height);
+      }
+      const auto is_wide = [](const ShapedFeature& part) {
+        return part.shape == kernels::HaarShape::wide;
+      };
+      if (std::any_of(parts.begin(), parts.end(), is_wide)) continue;
+      std::sort(parts.begin(), parts.end(),
+                [](const ShapedFeature& a, const ShapedFeature& b) { return a.shape < b.shape; });
+      return parts;
+    }
+  }
+  return {};
+}
+
+/// A feature as it is evaluated: of one shape or in parts.
+struct ProgramFeature {
+  ShapedFeature whole;
+  std::vector<ShapedFeature> parts;
+
+  ProgramFeature(const HaarFeature& feature, int window_width, int window_height)
+      : whole(feature, window_width, window_height) {
+    if (whole.shape != kernels::HaarShape::wide) return;
+    parts = cut_into_parts(feature, window_width, window_height);
+  }
+
+  kernels::HaarShape shape() const noexcept {
+    return parts.empty() ? whole.shape : kernels::HaarShape::split;
+  }
+};
+
 /// Where entries of a table of sums lie: column x is entry x / step of the plane x % step. Entries
 /// of the tilted table follow those of the upright one.
 struct TableLayout {
@@ -192,17 +252,17 @@ struct TableLayout {
   }
 };
 
-/// The nodes and wide nodes of a cascade's stages, in one list each, with corners in one layout.
+/// The nodes of a cascade's stages and the parts of its split nodes, with corners in one layout.
 struct PlacedNodes {
   std::vector<kernels::HaarNode> nodes;
-  std::vector<kernels::HaarWideNode> wide_nodes;
+  std::vector<kernels::HaarNode> parts;
 };
 
 /// A cascade's stages for the kernels.
 class HaarProgram {
  public:
   explicit HaarProgram(const Cascade& cascade) {
-    std::vector<ShapedFeature> features;
+    std::vector<ProgramFeature> features;
     features.reserve(cascade.features().size());
     for (const HaarFeature& feature : cascade.features()) {
       features.emplace_back(feature, cascade.window_width(), cascade.window_height());
@@ -212,25 +272,22 @@ class HaarProgram {
 
   std::size_t stage_count() const noexcept { return stages_.size(); }
   /// Nodes of one stage.
-  int node_count(std::size_t stage) const noexcept {
-    return static_cast<int>(node_end(stage) - stages_[stage].first_node + wide_node_end(stage) -
-                            stages_[stage].first_wide_node);
-  }
+  int node_count(std::size_t stage) const noexcept { return stages_[stage].node_count; }
 
   /// The nodes of the first `stage_count` stages; corners are `scale` entries wide.
   void place_nodes(std::size_t stage_count, const TableLayout& layout, int scale,
-                   std::vector<kernels::HaarNode>& placed) const {
-    const std::size_t count = stage_count == 0 ? 0 : node_end(stage_count - 1);
-    placed.resize(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      const Node& node = nodes_[i];
-      kernels::HaarNode& to = placed[i];
-      for (int k = 0; k < node.feature.corner_count; ++k) {
-        to.corners[k] = scale * place(node.feature, k, layout);
-      }
-      to.multiplier = node.feature.multiplier;
-      to.threshold = node.threshold;
-      to.difference = node.difference;
+                   PlacedNodes& placed) const {
+    if (stage_count == 0) return;
+    const Stage& last = stages_[stage_count - 1];
+    placed.nodes.resize(last.node_end);
+    for (std::size_t i = 0; i < last.node_end; ++i) {
+      place(nodes_[i].feature, layout, scale, placed.nodes[i]);
+      placed.nodes[i].threshold = nodes_[i].threshold;
+      placed.nodes[i].difference = nodes_[i].difference;
+    }
+    placed.parts.resize(last.part_end);
+    for (std::size_t i = 0; i < last.part_end; ++i) {
+      place(parts_[i], layout, scale, placed.parts[i]);
     }
   }
 
@@ -243,7 +300,7 @@ class HaarProgram {
       kernels::HaarWideNode& to = placed[i];
       to.corner_count = node.feature.corner_count;
       for (int k = 0; k < node.feature.corner_count; ++k) {
-        to.corners[k] = place(node.feature, k, layout);
+        to.corners[k] = entry(node.feature, k, layout);
         to.weights[k] = node.feature.corners[static_cast<std::size_t>(k)].weight;
       }
       to.threshold = node.threshold;
@@ -252,16 +309,19 @@ class HaarProgram {
   }
 
   /// A stage with its nodes in these lists, of which the first may be cut after it.
-  kernels::HaarStage stage(std::size_t number, const std::vector<kernels::HaarNode>& nodes,
+  kernels::HaarStage stage(std::size_t number, const PlacedNodes& placed,
                            const std::vector<kernels::HaarWideNode>& wide_nodes) const noexcept {
     const Stage& stage = stages_[number];
     kernels::HaarStage result{};
-    result.nodes = nodes.data() + stage.first_node;
+    result.nodes = placed.nodes.data() + stage.first_node;
     result.edges = stage.shape_counts[0];
     result.lines = stage.shape_counts[1];
     result.checkers = stage.shape_counts[2];
+    result.split_nodes = split_nodes_.data() + stage.first_split_node;
+    result.split_count = stage.shape_counts[3];
+    result.parts = placed.parts.data();
     result.wide_nodes = wide_nodes.data() + stage.first_wide_node;
-    result.wide_count = static_cast<std::int32_t>(wide_node_end(number) - stage.first_wide_node);
+    result.wide_count = stage.shape_counts[4];
     result.trees = trees_.data() + stage.first_tree;
     result.tree_count = stage.tree_count;
     result.branches = branches_.data();
@@ -281,8 +341,12 @@ class HaarProgram {
 
   struct Stage {
     std::size_t first_node = 0;
+    std::size_t node_end = 0;
+    std::size_t first_split_node = 0;
+    std::size_t part_end = 0;
     std::size_t first_wide_node = 0;
-    std::array<std::int32_t, 3> shape_counts{};  // of stumps
+    int node_count = 0;                          // of all kinds
+    std::array<std::int32_t, 5> shape_counts{};  // of stumps
     std::size_t first_tree = 0;
     std::int32_t tree_count = 0;
     std::int32_t right_leaves = 0;  // of all stumps
@@ -290,23 +354,24 @@ class HaarProgram {
     std::int32_t most_uncertain = 0;
   };
 
-  std::size_t node_end(std::size_t stage) const noexcept {
-    return stage + 1 < stages_.size() ? stages_[stage + 1].first_node : nodes_.size();
-  }
-  std::size_t wide_node_end(std::size_t stage) const noexcept {
-    return stage + 1 < stages_.size() ? stages_[stage + 1].first_wide_node : wide_nodes_.size();
-  }
-
-  static std::int32_t place(const ShapedFeature& feature, int corner,
+  static std::int32_t entry(const ShapedFeature& feature, int corner,
                             const TableLayout& layout) noexcept {
     const Corner& c = feature.corners[static_cast<std::size_t>(corner)];
     return layout(c.x, c.y, feature.tilted);
   }
+  static void place(const ShapedFeature& feature, const TableLayout& layout, int scale,
+                    kernels::HaarNode& to) noexcept {
+    for (int k = 0; k < feature.corner_count; ++k) {
+      to.corners[k] = scale * entry(feature, k, layout);
+    }
+    to.multiplier = feature.multiplier;
+  }
 
   void add_stage(const Cascade& cascade, const CascadeStage& from,
-                 const std::vector<ShapedFeature>& features) {
+                 const std::vector<ProgramFeature>& features) {
     Stage stage;
     stage.first_node = nodes_.size();
+    stage.first_split_node = split_nodes_.size();
     stage.first_wide_node = wide_nodes_.size();
     const WeakClassifier* first = cascade.classifiers().data() + from.first_classifier;
     const WeakClassifier* last = first + from.classifier_count;
@@ -321,51 +386,83 @@ class HaarProgram {
       for (; first != last; ++first) add_tree(cascade, *first, features, scale, stage);
     }
     set_uncertain_sums(from, scale, stage);
+    stage.node_end = nodes_.size();
+    stage.part_end = parts_.size();
     stages_.push_back(stage);
   }
 
   void add_stumps(const Cascade& cascade, const WeakClassifier* first, const WeakClassifier* last,
-                  const std::vector<ShapedFeature>& features, double scale, Stage& stage) {
+                  const std::vector<ProgramFeature>& features, double scale, Stage& stage) {
     using kernels::HaarShape;
-    for (const HaarShape shape :
-         {HaarShape::edge, HaarShape::line, HaarShape::checker, HaarShape::wide}) {
+    for (const HaarShape shape : {HaarShape::edge, HaarShape::line, HaarShape::checker,
+                                  HaarShape::split, HaarShape::wide}) {
       for (const WeakClassifier* stump = first; stump != last; ++stump) {
         const CascadeNode& node = cascade.nodes()[stump->first_node];
-        const ShapedFeature& feature = features[node.feature];
-        if (feature.shape != shape) continue;
+        const ProgramFeature& feature = features[node.feature];
+        if (feature.shape() != shape) continue;
         const auto leaf = [&](int child) {
           return scaled_leaf(cascade.leaves()[stump->first_leaf + static_cast<std::size_t>(-child)],
                              scale);
         };
-        const Node added{feature, node.threshold, leaf(node.left) - leaf(node.right)};
+        add_node(feature, node.threshold, leaf(node.left) - leaf(node.right));
         stage.right_leaves += leaf(node.right);
-        if (shape == HaarShape::wide) {
-          wide_nodes_.push_back(added);
-        } else {
-          nodes_.push_back(added);
-          ++stage.shape_counts[static_cast<std::size_t>(shape)];
-        }
+        ++stage.shape_counts[static_cast<std::size_t>(shape)];
+        ++stage.node_count;
       }
     }
   }
 
   void add_tree(const Cascade& cascade, const WeakClassifier& tree,
-                const std::vector<ShapedFeature>& features, double scale, const Stage& stage) {
+                const std::vector<ProgramFeature>& features, double scale, Stage& stage) {
     trees_.push_back({static_cast<std::int32_t>(branches_.size()),
                       static_cast<std::int32_t>(tree.node_count),
                       static_cast<std::int32_t>(leaves_.size())});
     for (std::size_t i = tree.first_node; i < tree.first_node + tree.node_count; ++i) {
       const CascadeNode& node = cascade.nodes()[i];
-      const ShapedFeature& feature = features[node.feature];
-      const bool wide = feature.shape == kernels::HaarShape::wide;
-      std::vector<Node>& list = wide ? wide_nodes_ : nodes_;
-      const std::size_t first = wide ? stage.first_wide_node : stage.first_node;
+      const ProgramFeature& feature = features[node.feature];
+      const std::size_t number = add_node(feature, node.threshold, 0) - first_of(feature, stage);
       branches_.push_back(
-          {feature.shape, static_cast<std::int32_t>(list.size() - first), node.left, node.right});
-      list.push_back({feature, node.threshold, 0});
+          {feature.shape(), static_cast<std::int32_t>(number), node.left, node.right});
+      ++stage.node_count;
     }
     for (std::size_t i = 0; i <= tree.node_count; ++i) {
       leaves_.push_back(scaled_leaf(cascade.leaves()[tree.first_leaf + i], scale));
+    }
+  }
+
+  /// Adds a node to the list of its kind and returns its number there.
+  std::size_t add_node(const ProgramFeature& feature, float threshold, std::int32_t difference) {
+    if (feature.shape() == kernels::HaarShape::split) {
+      kernels::HaarSplitNode node{};
+      node.first_part = static_cast<std::int32_t>(parts_.size());
+      const auto count = [&feature](kernels::HaarShape shape) {
+        return static_cast<std::int32_t>(
+            std::count_if(feature.parts.begin(), feature.parts.end(),
+                          [shape](const ShapedFeature& part) { return part.shape == shape; }));
+      };
+      node.edges = count(kernels::HaarShape::edge);
+      node.lines = count(kernels::HaarShape::line);
+      node.checkers = count(kernels::HaarShape::checker);
+      node.threshold = threshold;
+      node.difference = difference;
+      parts_.insert(parts_.end(), feature.parts.begin(), feature.parts.end());
+      split_nodes_.push_back(node);
+      return split_nodes_.size() - 1;
+    }
+    std::vector<Node>& list = feature.shape() == kernels::HaarShape::wide ? wide_nodes_ : nodes_;
+    list.push_back({feature.whole, threshold, difference});
+    return list.size() - 1;
+  }
+
+  /// The number of a stage's first node of a feature's kind.
+  static std::size_t first_of(const ProgramFeature& feature, const Stage& stage) noexcept {
+    switch (feature.shape()) {
+      case kernels::HaarShape::split:
+        return stage.first_split_node;
+      case kernels::HaarShape::wide:
+        return stage.first_wide_node;
+      default:
+        return stage.first_node;
     }
   }
 
@@ -404,6 +501,8 @@ class HaarProgram {
   static constexpr double sum_limit = 1 << 29;  // also for differences of leaves
 
   std::vector<Node> nodes_;
+  std::vector<ShapedFeature> parts_;
+  std::vector<kernels::HaarSplitNode> split_nodes_;
   std::vector<Node> wide_nodes_;
   std::vector<Stage> stages_;
   std::vector<kernels::HaarTree> trees_;
