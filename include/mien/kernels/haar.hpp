@@ -14,9 +14,8 @@
 
 namespace mien::kernels {
 
-/// Windows that are evaluated at a time.
-inline constexpr int haar_lanes = 16;
-/// Windows of a row that scan_row takes at a time: those of a word of bits.
+/// Windows that are evaluated at a time, whatever the instruction set's registers hold: those of a
+/// word of bits.
 inline constexpr int haar_block = 32;
 
 /// The common shapes of features, by what is left when corners shared by rectangles are merged.

@@ -1,7 +1,8 @@
-// Evaluation of cascades, compiled once for each instruction set (see vision_kernels.hpp) over the
-// sixteen lanes that were defined just before: Values (16-bit integers), Floats, Mask.
+// Evaluation of cascades, compiled once for each instruction set (see vision_kernels.hpp) over
+// what was defined just before: vectors of haar_lanes Values (16-bit integers), Floats, Totals
+// (32-bit integers) and a Mask.
 
-/// The value of a node's feature in sixteen windows, whose entries lie from `sums` on.
+/// The value of a node's feature in a vector of windows, whose entries lie from `sums` on.
 template <HaarShape Shape>
 MIEN_ALWAYS_INLINE Values feature_values(const HaarNode& node, const std::uint16_t* sums) noexcept {
   const auto entry = [&node, sums](int corner) { return load_values(sums + node.corners[corner]); };
@@ -39,7 +40,7 @@ MIEN_ALWAYS_INLINE Floats split_values(const HaarSplitNode& node, const HaarNode
   return values;
 }
 
-/// Sixteen windows a step apart, for wide features.
+/// Windows a step apart, for wide features.
 struct AdjacentWindows {
   const std::uint32_t* sums;
 
@@ -48,7 +49,7 @@ struct AdjacentWindows {
   }
 };
 
-/// Sixteen windows anywhere in a table.
+/// Windows anywhere in a table.
 struct ScatteredWindows {
   const std::uint32_t* sums;
   const std::int32_t* origins;
@@ -76,7 +77,7 @@ MIEN_ALWAYS_INLINE void add_stumps(const HaarNode* nodes, int count, const std::
     for (int v = 0; v < vectors; ++v) {
       const Floats values = to_floats(feature_values<Shape>(node, sums + v * haar_lanes));
       const Mask below = is_below(multiply(values, factors[v]), node.threshold);
-      totals[v] = add(totals[v], where(below, node.difference));
+      totals[v] = add_where(below, totals[v], node.difference);
     }
   }
 }
@@ -96,7 +97,7 @@ MIEN_ALWAYS_INLINE void sum_stumps(const HaarStage& stage, const std::uint16_t* 
     for (int v = 0; v < vectors; ++v) {
       const Floats values = split_values(node, stage.parts, sums + v * haar_lanes);
       const Mask below = is_below(multiply(values, factors[v]), node.threshold);
-      totals[v] = add(totals[v], where(below, node.difference));
+      totals[v] = add_where(below, totals[v], node.difference);
     }
   }
   for (int i = 0; i < stage.wide_count; ++i) {
@@ -104,7 +105,7 @@ MIEN_ALWAYS_INLINE void sum_stumps(const HaarStage& stage, const std::uint16_t* 
     for (int v = 0; v < vectors; ++v) {
       const Floats values = windows.wide_values(node, v);
       const Mask below = is_below(multiply(values, factors[v]), node.threshold);
-      totals[v] = add(totals[v], where(below, node.difference));
+      totals[v] = add_where(below, totals[v], node.difference);
     }
   }
 }
@@ -200,23 +201,35 @@ inline void scan_row(const HaarStage& stage, const HaarRow& row, std::uint32_t* 
   }
 }
 
-/// The entries of sixteen windows, which begin at `origins` in a table, as [height][width][lanes].
+/// The entries of up to haar_block windows, which begin at `origins` in a table, as
+/// [height][width][haar_block]. There are haar_block origins, whatever `count`.
 inline void gather_windows(const HaarWindows& windows, const std::uint16_t* sums,
-                           const std::int32_t* origins, std::uint16_t* gathered) noexcept {
+                           const std::int32_t* origins, std::int32_t count,
+                           std::uint16_t* gathered) noexcept {
   for (std::int32_t y = 0; y < windows.height; ++y) {
     for (std::int32_t first = 0; first < windows.step; ++first) {
       const std::int32_t columns = (windows.width - first + windows.step - 1) / windows.step;
-      gather_row(sums + y * windows.row + first * windows.plane, origins, columns, windows.step,
-                 gathered + std::ptrdiff_t{y * windows.width + first} * haar_lanes);
+      const std::uint16_t* from = sums + y * windows.row + first * windows.plane;
+      std::uint16_t* to = gathered + std::ptrdiff_t{y * windows.width + first} * haar_block;
+      for (std::int32_t lane = 0; lane < count; lane += haar_lanes) {
+        gather_row(from, origins + lane, columns, windows.step, to + lane);
+      }
     }
   }
 }
 
-/// One stage for windows that gather_windows brought together. Returns the bits of those that pass.
+/// One stage for `count` windows that gather_windows brought together, with haar_block factors.
+/// Returns the bits of those that pass.
 inline std::uint32_t judge_gathered(const HaarStage& stage, const std::uint16_t* gathered,
                                     const std::uint32_t* wide_sums, const std::int32_t* origins,
-                                    const float* factors, std::uint32_t& uncertain) noexcept {
+                                    const float* factors, std::int32_t count,
+                                    std::uint32_t& uncertain) noexcept {
+  const ScatteredWindows windows{wide_sums, origins};
   std::uint32_t passed;
-  judge<1>(stage, gathered, ScatteredWindows{wide_sums, origins}, factors, passed, uncertain);
+  if (count <= haar_lanes) {
+    judge<1>(stage, gathered, windows, factors, passed, uncertain);
+  } else {
+    judge<haar_block / haar_lanes>(stage, gathered, windows, factors, passed, uncertain);
+  }
   return passed;
 }

@@ -3,6 +3,8 @@
 // 2^16 times too small: an even lane needs no more than a shift to the left, an odd one its lower
 // neighbour cleared. Products are the same, to the bit.
 
+constexpr int haar_lanes = 16;
+
 using Values = __m256i;
 struct Floats {
   __m256 even;
@@ -74,9 +76,9 @@ MIEN_ALWAYS_INLINE Totals add(Totals a, Totals b) noexcept {
 MIEN_ALWAYS_INLINE Totals select(Mask m, Totals a, Totals b) noexcept {
   return {_mm256_blendv_epi8(b.even, a.even, m.even), _mm256_blendv_epi8(b.odd, a.odd, m.odd)};
 }
-MIEN_ALWAYS_INLINE Totals where(Mask m, std::int32_t value) noexcept {
+MIEN_ALWAYS_INLINE Totals add_where(Mask m, Totals a, std::int32_t value) noexcept {
   const __m256i v = _mm256_set1_epi32(value);
-  return {_mm256_and_si256(m.even, v), _mm256_and_si256(m.odd, v)};
+  return add(a, {_mm256_and_si256(m.even, v), _mm256_and_si256(m.odd, v)});
 }
 MIEN_ALWAYS_INLINE Mask is_above(Totals a, std::int32_t bound) noexcept {
   const __m256i b = _mm256_set1_epi32(bound);
@@ -141,9 +143,12 @@ inline void gather_row(const std::uint16_t* sums, const std::int32_t* origins, i
   for (int first = 0; first < columns; first += 8) {
     __m256i gathered[8];
     gather_eight(sums + first, origins, gathered);
-    const int count = columns - first < 8 ? columns - first : 8;
-    auto* place = reinterpret_cast<__m256i*>(to) + first * to_step;
-    for (int i = 0; i < count; ++i) _mm256_storeu_si256(place + i * to_step, gathered[i]);
+    MIEN_UNROLL
+    for (int i = 0; i < 8; ++i) {
+      if (first + i >= columns) break;
+      std::uint16_t* place = to + (first + i) * to_step * haar_block;
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(place), gathered[i]);
+    }
   }
 }
 

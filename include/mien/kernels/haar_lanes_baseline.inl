@@ -1,5 +1,7 @@
 // Sixteen lanes in plain C++, which compilers turn into what every processor of a kind has.
 
+constexpr int haar_lanes = 16;
+
 struct Values {
   std::uint16_t lanes[haar_lanes];
 };
@@ -91,11 +93,11 @@ MIEN_ALWAYS_INLINE Totals select(const Mask& m, const Totals& a, const Totals& b
   for (int i = 0; i < haar_lanes; ++i) t.lanes[i] = m.lanes[i] ? a.lanes[i] : b.lanes[i];
   return t;
 }
-/// The value where the mask is, 0 elsewhere.
-MIEN_ALWAYS_INLINE Totals where(const Mask& m, std::int32_t value) noexcept {
+/// The value is added where the mask is.
+MIEN_ALWAYS_INLINE Totals add_where(const Mask& m, const Totals& a, std::int32_t value) noexcept {
   Totals t;
   for (int i = 0; i < haar_lanes; ++i) t.lanes[i] = m.lanes[i] ? value : 0;
-  return t;
+  return add(a, t);
 }
 MIEN_ALWAYS_INLINE Mask is_above(const Totals& a, std::int32_t bound) noexcept {
   Mask m;
@@ -124,13 +126,13 @@ MIEN_ALWAYS_INLINE Floats wide_adjacent_values(const HaarWideNode& node,
   return f;
 }
 
-/// Sixteen windows' entries of one table, 16 bits each: `columns` entries of sixteen lanes, the
-/// first one's at `to`, the next ones' `to_step` columns on.
+/// The entries of haar_lanes windows: `columns` of each, the first ones at `to`, the next ones
+/// `to_step` columns of haar_block entries on.
 inline void gather_row(const std::uint16_t* sums, const std::int32_t* origins, int columns,
                        int to_step, std::uint16_t* to) noexcept {
   for (int i = 0; i < haar_lanes; ++i) {
     const std::uint16_t* from = sums + origins[i];
-    for (int x = 0; x < columns; ++x) to[x * to_step * haar_lanes + i] = from[x];
+    for (int x = 0; x < columns; ++x) to[x * to_step * haar_block + i] = from[x];
   }
 }
 

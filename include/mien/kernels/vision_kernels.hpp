@@ -1,7 +1,7 @@
 // The detector's kernels for every instruction set, and the table of those chosen for this machine.
 //
 // As in kernels.hpp the .inl files are compiled in target regions, a namespace each. Machines with
-// AVX-512 run the kernels for AVX2.
+// AVX-512 run the kernels for AVX2 where wider registers do not pay.
 #pragma once
 
 #include <cmath>
@@ -37,10 +37,11 @@ struct VisionKernelTable {
   void (*scan_row)(const HaarStage&, const HaarRow&, std::uint32_t* alive,
                    std::uint32_t* uncertain) noexcept;
   void (*gather_windows)(const HaarWindows&, const std::uint16_t* sums, const std::int32_t* origins,
-                         std::uint16_t* gathered) noexcept;
+                         std::int32_t count, std::uint16_t* gathered) noexcept;
   std::uint32_t (*judge_gathered)(const HaarStage&, const std::uint16_t* gathered,
                                   const std::uint32_t* wide_sums, const std::int32_t* origins,
-                                  const float* factors, std::uint32_t& uncertain) noexcept;
+                                  const float* factors, std::int32_t count,
+                                  std::uint32_t& uncertain) noexcept;
 };
 
 namespace baseline {
@@ -74,6 +75,24 @@ inline constexpr VisionKernelTable vision_table = {
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,bmi2"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,bmi2")
+#endif
+namespace avx512 {
+#include <mien/kernels/haar_lanes_avx512.inl>
+//
+#include <mien/kernels/haar.inl>
+
+inline constexpr VisionKernelTable vision_table = {
+    &avx2::resize_row, &avx2::blend_rows,       &avx2::sum_row, &avx2::tilted_sum_row,
+    &avx2::split_row,  &avx2::measure_contrast, &scan_row,      &gather_windows,
+    &judge_gathered};
+}  // namespace avx512
+#if defined(__clang__)
+#pragma clang attribute pop
 #else
 #pragma GCC pop_options
 #endif
@@ -85,6 +104,9 @@ inline constexpr VisionKernelTable vision_table = {
 /// The vision kernels of a set that is supported().
 inline const VisionKernelTable& vision_table_for(InstructionSet set) noexcept {
 #if MIEN_X86_TARGETS
+  // The oldest machines with AVX-512 lack what these need besides.
+  const bool has_bytes = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi2");
+  if (set == InstructionSet::avx512 && has_bytes) return avx512::vision_table;
   if (set != InstructionSet::baseline) return avx2::vision_table;
 #endif
   (void)set;
