@@ -18,6 +18,17 @@ namespace mien::kernels {
 /// word of bits.
 inline constexpr int haar_block = 32;
 
+/// The number of the lowest bit that is set. There is one.
+inline int lowest_bit(std::uint32_t word) noexcept {
+#if defined(__GNUC__) || defined(__clang__)
+  return __builtin_ctz(word);
+#else
+  int bit = 0;
+  for (; (word & 1u) == 0; word >>= 1) ++bit;
+  return bit;
+#endif
+}
+
 /// The common shapes of features, by what is left when corners shared by rectangles are merged.
 enum class HaarShape : std::uint8_t {
   edge,     ///< two halves: c0 + c1 - c2 - c3 + multiplier (c4 - c5)

@@ -160,15 +160,33 @@ class CascadeScanner {
                                factors_.data(), window_count_};
     alive_ = contrasted_;
     for (std::size_t number = 0; number < cascade_->row_stages(); ++number) {
+      if (number > 1) leave_to_wait(number, origin, has_few);
       const kernels::HaarStage stage = program().stage(number, nodes_, wide_nodes_);
       kernels::chosen_vision_table().scan_row(stage, row, alive_.data(), uncertain_.data());
       settle_row(number, origin);
       if (number == 0) leave_out_skipped();
     }
-    for_each_window(alive_, [&](std::int32_t i) {
-      waiting_[cascade_->row_stages()].push_back(
-          {origin + i, factors_[static_cast<std::size_t>(i)]});
-    });
+    leave_to_wait(cascade_->row_stages(), origin, [](std::uint32_t) { return true; });
+  }
+
+  /// Whether a block has one or two windows left, too few to go on with: 0.98 of the time.
+  static bool has_few(std::uint32_t alive) noexcept {
+    const std::uint32_t all_but_one = alive & (alive - 1);
+    return (all_but_one & (all_but_one - 1)) == 0;
+  }
+
+  /// Lets the windows of those blocks wait for a stage of which chosen(bits) is true.
+  template <class Chosen>
+  void leave_to_wait(std::size_t stage, std::int32_t origin, Chosen&& chosen) {
+    for (std::size_t i = 0; i < alive_.size(); ++i) {
+      if (alive_[i] == 0 || !chosen(alive_[i])) continue;
+      const auto first = static_cast<std::int32_t>(i) * kernels::haar_block;
+      for_each_bit(alive_[i], [&](int bit) {
+        const std::int32_t window = first + bit;
+        waiting_[stage].push_back({origin + window, factors_[static_cast<std::size_t>(window)]});
+      });
+      alive_[i] = 0;
+    }
   }
 
   void measure_contrast(int y) {
@@ -187,11 +205,13 @@ class CascadeScanner {
 
   /// Decides exactly where single precision could not.
   void settle_row(std::size_t stage, std::int32_t origin) {
-    for_each_window(uncertain_, [&](std::int32_t i) {
-      if (passes(stage, {origin + i, factors_[static_cast<std::size_t>(i)]})) return;
-      alive_[static_cast<std::size_t>(i / kernels::haar_block)] &=
-          ~(1u << (i % kernels::haar_block));
-    });
+    for (std::size_t i = 0; i < uncertain_.size(); ++i) {
+      for_each_bit(uncertain_[i], [&](int bit) {
+        const std::int32_t window = static_cast<std::int32_t>(i) * kernels::haar_block + bit;
+        const float factor = factors_[static_cast<std::size_t>(window)];
+        if (!passes(stage, {origin + window, factor})) alive_[i] &= ~(1u << bit);
+      });
+    }
   }
 
   /// After a looked-at window that fails the first stage, the next one of the row is not looked at.
@@ -210,21 +230,16 @@ class CascadeScanner {
     }
   }
 
-  /// Calls function(i) for the windows of a row whose bits are set.
+  /// Calls function(i) for every bit i that is set, from the lowest to the highest.
   template <class Function>
-  static void for_each_window(const std::vector<std::uint32_t>& words, Function&& function) {
-    for (std::size_t i = 0; i < words.size(); ++i) {
-      auto window = static_cast<std::int32_t>(i) * kernels::haar_block;
-      for (std::uint32_t word = words[i]; word != 0; ++window, word >>= 1) {
-        if ((word & 1u) != 0) function(window);
-      }
-    }
+  static void for_each_bit(std::uint32_t word, Function&& function) {
+    for (; word != 0; word &= word - 1) function(kernels::lowest_bit(word));
   }
 
   /// Takes the windows that wait for any stage further, as long as there are `least` of them. Full
   /// blocks go at once, while their sums are in the nearest cache: 0.9 of the time.
   void evaluate_waiting(std::size_t least) {
-    for (std::size_t stage = cascade_->row_stages(); stage < program().stage_count(); ++stage) {
+    for (std::size_t stage = 0; stage < program().stage_count(); ++stage) {
       std::vector<Window>& windows = waiting_[stage];
       std::size_t first = 0;
       while (windows.size() - first >= least) {
@@ -253,16 +268,13 @@ class CascadeScanner {
           program().stage(stage, cascade_->gathered_nodes(), wide_nodes_), gathered_.data()->lanes,
           tables_->sums(), origins.data(), factors.data(), static_cast<std::int32_t>(count),
           uncertain);
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::uint32_t bit = 1u << i;
-        if ((alive & uncertain & bit) != 0 && !passes(stage, windows[i])) uncertain &= ~bit;
-      }
+      for_each_bit(alive & uncertain, [&](int i) {
+        if (!passes(stage, windows[i])) uncertain &= ~(1u << i);
+      });
       alive &= passed | uncertain;
       ++stage;
     } while (alive != 0 && pays_to_go_on(alive, count, stage));
-    for (std::size_t i = 0; i < count; ++i) {
-      if ((alive >> i & 1u) != 0) waiting_[stage].push_back(windows[i]);
-    }
+    for_each_bit(alive, [&](int i) { waiting_[stage].push_back(windows[i]); });
   }
 
   /// Whether the windows that are still alive should go through a stage as they are. Otherwise they
