@@ -17,24 +17,26 @@ struct LinearTap {
   std::int32_t second_weight;
 };
 
-/// Four taps in the form that byte shuffles take: the source bytes from `start` on, of which a
-/// shuffle picks the first and second sample of each as 16-bit numbers, and the samples' weights.
+/// Four taps in the form that byte shuffles take: two spans of source bytes, from which shuffles
+/// pick the first and second sample of each tap as 16-bit numbers, and the samples' weights. The
+/// first span has all taps or the first two.
 struct TapGroup {
-  std::int32_t start;
-  std::uint8_t shuffle[16];
+  std::int32_t starts[2];
+  std::uint8_t shuffles[2][16];
   std::int16_t weights[8];
 };
 
-/// Source bytes that a TapGroup reads.
+/// Source bytes of a TapGroup's span.
 inline constexpr int tap_group_span = 16;
 inline constexpr int tap_group_size = 4;
 
 /// The taps of one row. There are groups for the first `group_count` x 4 taps, and single taps for
-/// all.
+/// all. The first `narrow_group_count` groups have all their taps in one span.
 struct RowTaps {
   const LinearTap* taps;
   std::int32_t count;
   const TapGroup* groups;
+  std::int32_t narrow_group_count;
   std::int32_t group_count;
 };
 

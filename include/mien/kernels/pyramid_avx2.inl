@@ -1,21 +1,29 @@
 // Rows of resized images and of tables of sums, in AVX registers. What is left of a row after the
 // last whole register is the baseline's.
 
-/// Eight samples at a time: a shuffle brings the pairs of samples together.
+/// Eight samples at a time: shuffles bring the pairs of samples together.
 inline void resize_row(const std::uint8_t* row, const RowTaps& taps, std::uint16_t* to) noexcept {
-  const auto four = [row](const TapGroup& group) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + group.start));
-    const __m128i shuffle = _mm_loadu_si128(reinterpret_cast<const __m128i*>(group.shuffle));
-    const __m128i weights = _mm_loadu_si128(reinterpret_cast<const __m128i*>(group.weights));
-    return _mm_madd_epi16(_mm_shuffle_epi8(bytes, shuffle), weights);
+  const auto load = [](const void* from) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(from));
+  };
+  const auto span = [row, load](const TapGroup& group, int number) {
+    return _mm_shuffle_epi8(load(row + group.starts[number]), load(group.shuffles[number]));
+  };
+  const auto narrow = [span, load](const TapGroup& group) {
+    return _mm_madd_epi16(span(group, 0), load(group.weights));
+  };
+  const auto wide = [span, load](const TapGroup& group) {
+    return _mm_madd_epi16(_mm_or_si128(span(group, 0), span(group, 1)), load(group.weights));
   };
   std::int32_t group = 0;
-  for (; group + 2 <= taps.group_count; group += 2) {
+  const auto store_two = [&](const auto& four) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to + group * tap_group_size),
                      _mm_packus_epi32(four(taps.groups[group]), four(taps.groups[group + 1])));
-  }
+  };
+  for (; group + 2 <= taps.narrow_group_count; group += 2) store_two(narrow);
+  for (; group + 2 <= taps.group_count; group += 2) store_two(wide);
   const std::int32_t done = group * tap_group_size;
-  baseline::resize_row(row, {taps.taps + done, taps.count - done, nullptr, 0}, to + done);
+  baseline::resize_row(row, {taps.taps + done, taps.count - done, nullptr, 0, 0}, to + done);
 }
 
 /// Sixteen pixels at a time. Samples less 2^15 are signed, and the weights' sum brings it back.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -60,32 +61,48 @@ class ResizePlan {
   const Size& target() const noexcept { return target_; }
   const kernels::LinearTap& row(int y) const noexcept { return rows_[static_cast<std::size_t>(y)]; }
   kernels::RowTaps columns() const noexcept {
-    return {columns_.data(), target_.width, groups_.data(),
+    return {columns_.data(), target_.width, groups_.data(), narrow_group_count_,
             static_cast<std::int32_t>(groups_.size())};
   }
 
  private:
-  /// Groups from the left, as far as each one's samples lie near enough to each other.
+  /// Groups from the left, as far as their samples lie near enough to each other: those of all taps
+  /// or of pairs of taps.
   void set_groups() {
     constexpr auto size = static_cast<std::size_t>(kernels::tap_group_size);
     groups_.clear();
+    narrow_group_count_ = 0;
     if (source_.width < kernels::tap_group_span) return;
+    const auto start_of = [this](std::size_t tap) {
+      return std::min(columns_[tap].first, source_.width - kernels::tap_group_span);
+    };
+    const auto reaches = [this](std::int32_t start, std::size_t tap) {
+      return columns_[tap].second - start < kernels::tap_group_span;
+    };
     for (std::size_t i = 0; i + size <= columns_.size(); i += size) {
-      const kernels::LinearTap* taps = columns_.data() + i;
       kernels::TapGroup group{};
-      group.start = std::min(taps[0].first, source_.width - kernels::tap_group_span);
-      if (taps[size - 1].second - group.start >= kernels::tap_group_span) return;
+      group.starts[0] = start_of(i);
+      group.starts[1] = start_of(i + size / 2);
+      const bool narrow = reaches(group.starts[0], i + size - 1);
+      if (!narrow &&
+          !(reaches(group.starts[0], i + size / 2 - 1) && reaches(group.starts[1], i + size - 1))) {
+        return;
+      }
       constexpr std::uint8_t zero = 0x80;
+      for (auto& shuffle : group.shuffles) std::fill(std::begin(shuffle), std::end(shuffle), zero);
       for (std::size_t k = 0; k < size; ++k) {
-        group.shuffle[4 * k] = static_cast<std::uint8_t>(taps[k].first - group.start);
-        group.shuffle[4 * k + 1] = zero;
-        group.shuffle[4 * k + 2] = static_cast<std::uint8_t>(taps[k].second - group.start);
-        group.shuffle[4 * k + 3] = zero;
-        group.weights[2 * k] =
-            static_cast<std::int16_t>(kernels::unit_weight - taps[k].second_weight);
-        group.weights[2 * k + 1] = static_cast<std::int16_t>(taps[k].second_weight);
+        const kernels::LinearTap& tap = columns_[i + k];
+        const std::size_t span = narrow || k < size / 2 ? 0 : 1;
+        std::uint8_t* shuffle = group.shuffles[span] + 4 * k;
+        shuffle[0] = static_cast<std::uint8_t>(tap.first - group.starts[span]);
+        shuffle[2] = static_cast<std::uint8_t>(tap.second - group.starts[span]);
+        group.weights[2 * k] = static_cast<std::int16_t>(kernels::unit_weight - tap.second_weight);
+        group.weights[2 * k + 1] = static_cast<std::int16_t>(tap.second_weight);
       }
       groups_.push_back(group);
+      if (narrow && narrow_group_count_ + 1 == static_cast<std::int32_t>(groups_.size())) {
+        ++narrow_group_count_;
+      }
     }
   }
 
@@ -94,6 +111,7 @@ class ResizePlan {
   std::vector<kernels::LinearTap> columns_;
   std::vector<kernels::LinearTap> rows_;
   std::vector<kernels::TapGroup> groups_;
+  std::int32_t narrow_group_count_ = 0;
 };
 
 /// The rows of a resized image one by one, best from top to bottom.
