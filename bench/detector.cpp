@@ -76,9 +76,11 @@ void time_resize(benchmark::State& state, const GrayImage& picture,
 void time_tables(benchmark::State& state, const GrayImage& picture,
                  const std::vector<detail::Level>& levels, bool tilted) {
   detail::LevelTables tables;
+  detail::ResizePlan plan;
   for (auto _ : state) {
     for (const detail::Level& level : levels) {
-      tables.compute(picture.view(), level, 0, level.size.height, tilted);
+      plan.set({picture.width(), picture.height()}, level.size);
+      tables.compute(picture.view(), plan, level.step, 0, level.size.height, tilted);
       benchmark::DoNotOptimize(tables.sums());
     }
   }
@@ -88,8 +90,10 @@ void time_scan(benchmark::State& state, const GrayImage& picture,
                const std::vector<detail::Level>& levels, const Cascade& cascade) {
   const detail::ScannableCascade scannable(cascade);
   std::vector<detail::LevelTables> tables(levels.size());
+  detail::ResizePlan plan;
   for (std::size_t i = 0; i < levels.size(); ++i) {
-    tables[i].compute(picture.view(), levels[i], 0, levels[i].size.height,
+    plan.set({picture.width(), picture.height()}, levels[i].size);
+    tables[i].compute(picture.view(), plan, levels[i].step, 0, levels[i].size.height,
                       cascade.has_tilted_features());
   }
   detail::CascadeScanner scanner;

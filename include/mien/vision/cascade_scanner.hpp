@@ -130,10 +130,15 @@ class CascadeScanner {
       evaluate_waiting(block);
     }
     evaluate_waiting(1);
-    for (const Window& window : waiting_[program().stage_count()]) {
-      const int y = window.origin / layout.row;
-      const int x = window.origin % layout.row * layout.step;
-      accept(AcceptedWindow{x, first_row + y, margin(window)});
+    const std::vector<Window>& accepted = waiting_[program().stage_count()];
+    if (accepted.empty()) return;
+    const std::size_t last = program().stage_count() - 1;
+    totals_.resize(accepted.size());
+    exact_sums(last, accepted.data(), accepted.size(), totals_.data());
+    for (std::size_t i = 0; i < accepted.size(); ++i) {
+      const int y = accepted[i].origin / layout.row;
+      const int x = accepted[i].origin % layout.row * layout.step;
+      accept(AcceptedWindow{x, first_row + y, static_cast<float>(totals_[i] - threshold(last))});
     }
   }
 
@@ -302,46 +307,67 @@ class CascadeScanner {
     }
   }
 
+  double threshold(std::size_t stage) const noexcept {
+    return static_cast<double>(cascade_->cascade().stages()[stage].threshold);
+  }
+
   bool passes(std::size_t stage, const Window& window) const noexcept {
-    return exact_sum(stage, window) >=
-           static_cast<double>(cascade_->cascade().stages()[stage].threshold);
+    double total;
+    exact_sums(stage, &window, 1, &total);
+    return total >= threshold(stage);
   }
 
-  float margin(const Window& window) const noexcept {
-    const std::size_t last = program().stage_count() - 1;
-    return static_cast<float>(exact_sum(last, window) -
-                              static_cast<double>(cascade_->cascade().stages()[last].threshold));
-  }
-
-  /// A stage's sum in double precision and in the file's order.
-  double exact_sum(std::size_t stage_number, const Window& window) const noexcept {
+  /// A stage's sums in double precision and in the file's order.
+  void exact_sums(std::size_t stage_number, const Window* windows, std::size_t count,
+                  double* totals) const noexcept {
     const Cascade& cascade = cascade_->cascade();
     const CascadeStage& stage = cascade.stages()[stage_number];
-    double total = 0.0;
+    std::fill_n(totals, count, 0.0);
     for (std::size_t i = 0; i < stage.classifier_count; ++i) {
       const WeakClassifier& tree = cascade.classifiers()[stage.first_classifier + i];
-      int child = 0;
-      do {
+      const auto go_on = [&](int child, const PlacedCorners& corners, const Window& window) {
         const CascadeNode& node =
             cascade.nodes()[tree.first_node + static_cast<std::size_t>(child)];
-        const float value = exact_value(cascade.features()[node.feature], window) * window.factor;
-        child = value < node.threshold ? node.left : node.right;
-      } while (child > 0);
-      total +=
-          static_cast<double>(cascade.leaves()[tree.first_leaf + static_cast<std::size_t>(-child)]);
+        return exact_value(corners, window) * window.factor < node.threshold ? node.left
+                                                                             : node.right;
+      };
+      const PlacedCorners root = placed_corners(tree, 0);
+      for (std::size_t w = 0; w < count; ++w) {
+        int child = go_on(0, root, windows[w]);
+        while (child > 0) child = go_on(child, placed_corners(tree, child), windows[w]);
+        totals[w] += static_cast<double>(
+            cascade.leaves()[tree.first_leaf + static_cast<std::size_t>(-child)]);
+      }
     }
-    return total;
   }
 
-  float exact_value(const HaarFeature& feature, const Window& window) const noexcept {
-    std::uint32_t value = 0;
-    const std::uint32_t* sums = tables_->sums() + window.origin;
+  /// The corners of a feature's rectangles in the tables.
+  struct PlacedCorners {
+    std::array<std::int32_t, kernels::haar_wide_corners> entries;
+    std::array<std::uint32_t, kernels::haar_wide_corners> weights;
+    std::size_t count = 0;
+  };
+
+  PlacedCorners placed_corners(const WeakClassifier& tree, int node) const noexcept {
+    const Cascade& cascade = cascade_->cascade();
+    const CascadeNode& placed = cascade.nodes()[tree.first_node + static_cast<std::size_t>(node)];
+    const HaarFeature& feature = cascade.features()[placed.feature];
+    PlacedCorners corners;
     for (int i = 0; i < feature.rect_count; ++i) {
-      for_each_corner(feature.rects[static_cast<std::size_t>(i)], feature.tilted,
-                      [&](const Corner& corner) {
-                        value += static_cast<std::uint32_t>(corner.weight) *
-                                 sums[layout()(corner.x, corner.y, feature.tilted)];
-                      });
+      for_each_corner(
+          feature.rects[static_cast<std::size_t>(i)], feature.tilted, [&](const Corner& corner) {
+            corners.entries[corners.count] = layout()(corner.x, corner.y, feature.tilted);
+            corners.weights[corners.count++] = static_cast<std::uint32_t>(corner.weight);
+          });
+    }
+    return corners;
+  }
+
+  float exact_value(const PlacedCorners& corners, const Window& window) const noexcept {
+    const std::uint32_t* sums = tables_->sums() + window.origin;
+    std::uint32_t value = 0;
+    for (std::size_t k = 0; k < corners.count; ++k) {
+      value += corners.weights[k] * sums[corners.entries[k]];
     }
     return static_cast<float>(static_cast<std::int32_t>(value));
   }
@@ -361,6 +387,7 @@ class CascadeScanner {
   std::vector<std::uint32_t> uncertain_;
   std::vector<std::vector<Window>> waiting_;  // for each stage, those accepted last
   std::vector<GatheredEntry> gathered_;
+  std::vector<double> totals_;  // of accepted windows
 };
 
 }  // namespace mien::detail

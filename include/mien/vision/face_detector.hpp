@@ -222,6 +222,7 @@ class FaceDetector::Workspace {
   std::vector<float> scales_;
   std::vector<LevelRange> ranges_;     // one for each search
   std::vector<detail::Level> levels_;  // one for each scale
+  std::vector<detail::ResizePlan> plans_;
   std::vector<Band> bands_;
   std::vector<Candidate> candidates_;
   std::vector<Detection> boxes_;
@@ -326,12 +327,14 @@ inline void FaceDetector::Workspace::plan(const Size& image, const Search* searc
   for (std::size_t number = 0; number < scales_.size(); ++number) {
     const float scale = scales_[number];
     levels_.push_back({scale, level_size(image, scale), scale >= 2.0f ? 1 : 2});
+    if (plans_.size() < levels_.size()) plans_.emplace_back();
     const detail::Level& level = levels_.back();
     int rows = 0;
     for (std::size_t i = 0; i < count; ++i) {
       if (number < ranges_[i].first || number >= ranges_[i].end) continue;
       rows = std::max(rows, searches[i].detector->row_end(level, ranges_[i].stripes));
     }
+    if (rows > 0) plans_[number].set(image, level.size);
     const int band_rows = rows_of_band(level);
     for (int row = 0; row < rows; row += band_rows) {
       bands_.push_back({number, row, std::min(row + band_rows, rows)});
@@ -365,7 +368,7 @@ inline void FaceDetector::Workspace::scan(const GrayView& image, const Search* s
         std::max(pixel_rows, end - 1 - band.first_row + detector.cascade().window_height());
     tilted = tilted || detector.cascade().has_tilted_features();
   });
-  memory.tables.compute(image, level, band.first_row, pixel_rows, tilted);
+  memory.tables.compute(image, plans_[band.level], level.step, band.first_row, pixel_rows, tilted);
   for_each_search([&](std::size_t i, const FaceDetector& detector, int end) {
     memory.scanner.scan(detector.cascade_, memory.tables, level.size.width, band.first_row, end,
                         [&](const detail::AcceptedWindow& window) {

@@ -27,13 +27,12 @@ struct Level {
 /// planes of every `step`th column, so that the entries of neighbouring windows are neighbours.
 class LevelTables {
  public:
-  /// Sums up the rows from `first_row` on.
-  void compute(const GrayView& image, const Level& level, int first_row, int row_count,
-               bool with_tilted_sums) {
-    width_ = level.size.width;
-    reserve(level.step, row_count, with_tilted_sums);
-    plan_.set({image.width, image.height}, level.size);
-    rows_.start(image, plan_);
+  /// Sums up the rows from `first_row` on of a level to which `plan` brings the image.
+  void compute(const GrayView& image, const ResizePlan& plan, int step, int first_row,
+               int row_count, bool with_tilted_sums) {
+    width_ = plan.target().width;
+    reserve(step, row_count, with_tilted_sums);
+    rows_.start(image, plan);
     const kernels::VisionKernelTable& kernel = kernels::chosen_vision_table();
     std::array<kernels::SumRows, 2> sums{row_of_sums(0), row_of_sums(1)};
     // The newest row of tilted sums last.
@@ -106,7 +105,6 @@ class LevelTables {
 
   int width_ = 0;
   TableLayout layout_;
-  ResizePlan plan_;
   RowResizer rows_;
   std::vector<std::uint32_t> sums_;  // the tilted ones behind
   std::vector<std::uint16_t> low_sums_;
