@@ -214,7 +214,7 @@ def _spelling(layer: Layer) -> str:
             return _conv2d_spelling(layer)
         case layer_tree.BatchNorm2d(channels=channels):
             return f"BatchNorm2d<{channels}>"
-        case layer_tree.MaxPool2d() | layer_tree.AvgPool2d():
+        case layer_tree.Pooling2d():
             return _pooling_spelling(layer)
         case layer_tree.LocalResponseNorm():
             ratios = ", ".join(map(_ratio, (layer.alpha, layer.beta, layer.k)))
@@ -251,7 +251,7 @@ def _ratio(number: Fraction) -> str:
     return f"std::ratio<{', '.join(map(str, numbers))}>"
 
 
-def _pooling_spelling(layer: layer_tree.MaxPool2d | layer_tree.AvgPool2d) -> str:
+def _pooling_spelling(layer: layer_tree.Pooling2d) -> str:
     arguments = [_option("Kernel", layer.kernel)]
     if layer.stride != layer.kernel:
         arguments.append(_option("Stride", layer.stride))

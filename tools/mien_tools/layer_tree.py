@@ -125,8 +125,8 @@ class ReLU6(Layer):
 
 
 @dataclass(frozen=True)
-class MaxPool2d(Layer):
-    """Largest value under a sliding window; the output size is rounded down."""
+class Pooling2d(Layer):
+    """One value for every place of a sliding window; the output size is rounded down."""
 
     kernel: Pair
     stride: Pair
@@ -134,21 +134,19 @@ class MaxPool2d(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], *_slide(self, input_shape))
+
+
+@dataclass(frozen=True)
+class MaxPool2d(Pooling2d):
+    """Largest value under the window."""
 
     def forward(self, x: Tensor, tensors: Iterator[Tensor]) -> Tensor:
         return functional.max_pool2d(x, self.kernel, self.stride, self.padding)
 
 
 @dataclass(frozen=True)
-class AvgPool2d(Layer):
-    """Mean under a sliding window, padding counted as zeros; the output size is rounded down."""
-
-    kernel: Pair
-    stride: Pair
-    padding: Pair = (0, 0)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], *_slide(self, input_shape))
+class AvgPool2d(Pooling2d):
+    """Mean under the window, padding counted as zeros."""
 
     def forward(self, x: Tensor, tensors: Iterator[Tensor]) -> Tensor:
         return functional.avg_pool2d(x, self.kernel, self.stride, self.padding)
@@ -288,7 +286,7 @@ def inverted_residual(channels: int, hidden: int) -> Residual:
     )
 
 
-def _slide(layer: Conv2d | MaxPool2d | AvgPool2d, input_shape: Shape) -> Shape:
+def _slide(layer: Conv2d | Pooling2d, input_shape: Shape) -> Shape:
     """Height and width of what a sliding window leaves."""
     return tuple(
         (size + 2 * padding - kernel) // stride + 1
