@@ -124,32 +124,12 @@ class BinaryWriter {
   std::vector<std::uint8_t> bytes_;
 };
 
-/// Numbers with which values neither vanish nor grow from layer to layer: filters as He et al.
-/// (arXiv 1502.01852) begin with, batch normalisations that do little.
-inline void append_random(const TensorShape& tensor, std::mt19937& generator,
-                          BinaryWriter& writer) {
-  const bool is_filter = tensor.dimensions.size() > 1;
-  const auto inputs = static_cast<float>(tensor.size() / tensor.dimensions.front());
-  const float range = is_filter ? std::sqrt(6.0f / inputs) : 0.1f;
-  const bool around_one = !is_filter && (tensor.role == "weight" || tensor.role == "running_var");
-  std::uniform_real_distribution<float> distribution(-range, range);
-  for (std::size_t i = 0; i < tensor.size(); ++i) {
-    writer.f32((around_one ? 1.0f : 0.0f) + distribution(generator));
-  }
-}
-
-/// What a weight file says of its network.
-struct NetworkHeader {
-  std::string name = "random";
-  int input_channels = 1;
-  int input_height = 1;
-  int input_width = 1;
-  int labels = 0;
-};
-
-/// A .mien file (weights.hpp describes it) of these tensors, without verification vectors.
-inline WeightFile random_weight_file(const NetworkHeader& network,
-                                     const std::vector<TensorShape>& tensors) {
+/// A .mien file (weights.hpp describes it) of these tensors, without verification vectors; the
+/// values of each, in order, come from values(tensor).
+template <class Values>
+WeightFile make_weight_file(const std::string& architecture, const Preprocessing& preprocessing,
+                            std::size_t labels, const std::vector<TensorShape>& tensors,
+                            Values&& values) {
   constexpr std::size_t block_alignment = 64;
   const auto aligned = [](std::size_t position) {
     return (position + block_alignment - 1) / block_alignment * block_alignment;
@@ -157,19 +137,17 @@ inline WeightFile random_weight_file(const NetworkHeader& network,
   const auto write_header = [&](std::size_t first_block) {
     BinaryWriter writer;
     writer.zeros_up_to(BinaryReader::header_size);
-    writer.string(network.name);
-    writer.integer(static_cast<std::uint32_t>(network.input_channels));
-    writer.integer(static_cast<std::uint32_t>(network.input_height));
-    writer.integer(static_cast<std::uint32_t>(network.input_width));
-    writer.integer(static_cast<std::uint32_t>(std::max(network.input_height, network.input_width)));
-    writer.f32(0.0f);                  // mean
-    writer.f32(1.0f);                  // standard deviation
-    writer.f32(1.0f);                  // temperature
-    writer.integer(std::uint32_t{0});  // flags
-    writer.integer(static_cast<std::uint32_t>(network.labels));
-    for (int label = 0; label < network.labels; ++label) {
-      writer.string("class" + std::to_string(label));
+    writer.string(architecture);
+    for (const int number : {preprocessing.input_channels, preprocessing.input_height,
+                             preprocessing.input_width, preprocessing.face_size}) {
+      writer.integer(static_cast<std::uint32_t>(number));
     }
+    writer.f32(preprocessing.mean);
+    writer.f32(preprocessing.standard_deviation);
+    writer.f32(preprocessing.temperature);
+    writer.integer(std::uint32_t{preprocessing.equalize_histogram ? 1u : 0u});
+    writer.integer(static_cast<std::uint32_t>(labels));
+    for (std::size_t i = 0; i < labels; ++i) writer.string("class" + std::to_string(i));
     writer.integer(static_cast<std::uint32_t>(tensors.size()));
     std::size_t block = first_block;
     for (const TensorShape& tensor : tensors) {
@@ -184,23 +162,40 @@ inline WeightFile random_weight_file(const NetworkHeader& network,
     return writer;
   };
 
-  const std::size_t header_size = write_header(0).bytes().size();
-  BinaryWriter writer = write_header(aligned(header_size));
-  std::mt19937 generator;
+  BinaryWriter writer = write_header(aligned(write_header(0).bytes().size()));
   for (const TensorShape& tensor : tensors) {
     writer.zeros_up_to(aligned(writer.bytes().size()));
-    append_random(tensor, generator, writer);
+    for (const float value : values(tensor)) writer.f32(value);
   }
   writer.seal("MIEN", 1);
   return WeightFile::from_memory(writer.bytes().data(), writer.bytes().size(), "random weights");
 }
+
+/// Numbers with which values neither vanish nor grow from layer to layer: filters as He et al.
+/// (arXiv 1502.01852) begin with, batch normalisations that do little.
+class RandomValues {
+ public:
+  std::vector<float> operator()(const TensorShape& tensor) {
+    const bool is_filter = tensor.dimensions.size() > 1;
+    const auto inputs = static_cast<float>(tensor.size() / tensor.dimensions.front());
+    const float range = is_filter ? std::sqrt(6.0f / inputs) : 0.1f;
+    const bool around_one = !is_filter && (tensor.role == "weight" || tensor.role == "running_var");
+    std::uniform_real_distribution<float> distribution(-range, range);
+    std::vector<float> values(tensor.size());
+    for (float& value : values) value = (around_one ? 1.0f : 0.0f) + distribution(generator_);
+    return values;
+  }
+
+ private:
+  std::mt19937 generator_;
+};
 
 /// For a layer.
 template <class Layer>
 WeightFile random_layer_file() {
   std::vector<TensorShape> tensors;
   TensorsOf<Layer>::append(tensors);
-  return random_weight_file({}, tensors);
+  return make_weight_file("random", {1, 1, 1, 1}, 0, tensors, RandomValues());
 }
 
 /// For a network.
@@ -209,9 +204,10 @@ WeightFile random_network_file() {
   using Input = typename Network::Input;
   std::vector<TensorShape> tensors;
   TensorsOf<typename Network::Layers>::append(tensors);
-  return random_weight_file({std::string(Network::name), Input::channels, Input::height,
-                             Input::width, static_cast<int>(Network::Output::size)},
-                            tensors);
+  return make_weight_file(
+      std::string(Network::name),
+      {Input::channels, Input::height, Input::width, std::max(Input::height, Input::width)},
+      Network::Output::size, tensors, RandomValues());
 }
 
 }  // namespace mien::bench

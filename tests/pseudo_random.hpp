@@ -54,47 +54,9 @@ template <class Layers>
 mien::WeightFile pseudo_random_file(const std::string& architecture,
                                     const mien::Preprocessing& preprocessing, std::size_t labels,
                                     std::uint32_t first_seed) {
-  using mien::bench::BinaryWriter;
-  constexpr std::size_t block_alignment = 64;
   std::vector<mien::bench::TensorShape> tensors;
   mien::bench::TensorsOf<Layers>::append(tensors);
-
-  const auto aligned = [](std::size_t position) {
-    return (position + block_alignment - 1) / block_alignment * block_alignment;
-  };
-  const auto write_header = [&](std::size_t first_block) {
-    BinaryWriter writer;
-    writer.zeros_up_to(mien::BinaryReader::header_size);
-    writer.string(architecture);
-    for (const int number : {preprocessing.input_channels, preprocessing.input_height,
-                             preprocessing.input_width, preprocessing.face_size}) {
-      writer.integer(static_cast<std::uint32_t>(number));
-    }
-    writer.f32(preprocessing.mean);
-    writer.f32(preprocessing.standard_deviation);
-    writer.f32(preprocessing.temperature);
-    writer.integer(std::uint32_t{preprocessing.equalize_histogram ? 1u : 0u});
-    writer.integer(static_cast<std::uint32_t>(labels));
-    for (std::size_t i = 0; i < labels; ++i) writer.string("class" + std::to_string(i));
-    writer.integer(static_cast<std::uint32_t>(tensors.size()));
-    std::size_t block = first_block;
-    for (const mien::bench::TensorShape& tensor : tensors) {
-      writer.string(tensor.role);
-      writer.integer(std::uint8_t{0});  // fp32
-      writer.integer(static_cast<std::uint8_t>(tensor.dimensions.size()));
-      for (const std::uint32_t dimension : tensor.dimensions) writer.integer(dimension);
-      writer.integer(std::uint64_t{block});
-      block = aligned(block + sizeof(float) * tensor.size());
-    }
-    writer.integer(std::uint32_t{0});  // verification vectors
-    return writer;
-  };
-
-  BinaryWriter writer = write_header(aligned(write_header(0).bytes().size()));
-  for (const mien::bench::TensorShape& tensor : tensors) {
-    writer.zeros_up_to(aligned(writer.bytes().size()));
-    for (const float value : pseudo_random_tensor(tensor, first_seed++)) writer.f32(value);
-  }
-  writer.seal("MIEN", 1);
-  return mien::WeightFile::from_memory(writer.bytes().data(), writer.bytes().size());
+  return mien::bench::make_weight_file(
+      architecture, preprocessing, labels, tensors,
+      [&](const auto& tensor) { return pseudo_random_tensor(tensor, first_seed++); });
 }
