@@ -128,14 +128,11 @@ std::vector<Scores> classify(const Classifier& classifier, const std::vector<Lab
   return logits;
 }
 
-std::size_t largest(const Scores& scores) {
-  return static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
-}
-
 mien::ConfusionMatrix confusion(const std::vector<LabelledFace>& faces,
                                 const std::vector<Scores>& scores, std::size_t classes) {
   mien::ConfusionMatrix matrix(classes);
-  for (std::size_t i = 0; i < faces.size(); ++i) matrix.add(faces[i].label, largest(scores[i]));
+  for (std::size_t i = 0; i < faces.size(); ++i)
+    matrix.add(faces[i].label, mien::largest_index(scores[i]));
   return matrix;
 }
 
@@ -145,7 +142,7 @@ void write_logits(const std::string& path, const std::vector<LabelledFace>& face
   csv << std::setprecision(9) << "truth,prediction";
   for (const std::string& label : labels) csv << "," << label;
   for (std::size_t i = 0; i < faces.size(); ++i) {
-    csv << "\n" << faces[i].label << "," << largest(logits[i]);
+    csv << "\n" << faces[i].label << "," << mien::largest_index(logits[i]);
     for (const float logit : logits[i]) csv << "," << logit;
   }
   csv << "\n";

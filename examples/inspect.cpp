@@ -15,7 +15,6 @@
 #include <CLI/CLI.hpp>
 
 #include <mien/mien.hpp>
-#include <mien/vision/equalize_histogram.hpp>
 
 #include "common/image_file.hpp"
 #include "common/npy_file.hpp"
@@ -119,23 +118,6 @@ void print_description(const mien::WeightFile& file, const std::vector<mien::For
   print_line(lines);
 }
 
-/// The centre of a face as the network takes it, channels first.
-std::vector<float> centre_of(const mien::GrayImage& face, const mien::Preprocessing& how) {
-  mien::GrayImage equalized;
-  if (how.equalize_histogram) mien::equalize_histogram(face.view(), equalized);
-  const mien::GrayView view = how.equalize_histogram ? equalized.view() : face.view();
-  const int left = (how.face_size - how.input_width) / 2;
-  const int top = (how.face_size - how.input_height) / 2;
-  std::vector<float> values;
-  for (int y = 0; y < how.input_height; ++y) {
-    for (int x = 0; x < how.input_width; ++x) {
-      const auto pixel = static_cast<float>(view.row(top + y)[left + x]);
-      values.push_back((pixel / 255.0f - how.mean) / how.standard_deviation);
-    }
-  }
-  return values;
-}
-
 /// What the user wants to see the layers of, channels first.
 template <class Network>
 std::vector<float> choose_input(const Options& options, const mien::WeightFile& file,
@@ -144,7 +126,13 @@ std::vector<float> choose_input(const Options& options, const mien::WeightFile& 
     const mien::GrayImage picture = load_image(options.image).gray();
     const mien::ExpressionClassifier<Network> classifier(network);
     const mien::Rect whole = {0, 0, picture.width(), picture.height()};
-    return centre_of(classifier.face(picture.view(), whole), file.preprocessing());
+    const mien::GrayImage face = classifier.face(picture.view(), whole);
+    const mien::FaceViews& views = classifier.face_views();
+    mien::GrayImage equalized;
+    std::vector<float> values(Network::Input::size);
+    views.write(views.prepare(face.view(), equalized), views.of(mien::Views::centre).front(),
+                values.data());
+    return values;
   }
   if (file.verification_vectors().empty()) {
     throw mien::Error(file.name() +

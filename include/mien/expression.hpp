@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -11,20 +10,15 @@
 #include <vector>
 
 #include <mien/error.hpp>
+#include <mien/face_views.hpp>
 #include <mien/kernels/softmax.hpp>
 #include <mien/network.hpp>
 #include <mien/parallel.hpp>
 #include <mien/vision/crop.hpp>
-#include <mien/vision/equalize_histogram.hpp>
 #include <mien/vision/face_finder.hpp>
 #include <mien/vision/image.hpp>
 
 namespace mien {
-
-/// What a network sees of a face: the centre, or ten crops (the four corners and the centre, and
-/// their mirror images) whose logits are averaged. Ten take ten times as long and are more
-/// accurate.
-enum class Views { centre, ten };
 
 /// The square that is cut out for a face: around the box's centre, as long as its longer side, with
 /// no margin.
@@ -60,13 +54,13 @@ template <class Network>
 using OutputsOf = decltype(std::declval<const Network&>().forward(
     std::declval<const float*>(), std::declval<typename Network::Workspace&>()));
 
-/// The index of the largest of several scores.
+}  // namespace detail
+
+/// The index of the expression for which scores, logits or probabilities, are highest.
 template <class Scores>
 std::size_t largest_index(const Scores& scores) noexcept {
   return static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
 }
-
-}  // namespace detail
 
 /// Reads expressions from faces whose place is known. `Network` is a model such as MiniFER with one
 /// input channel, or AnyNetwork (any_network.hpp), or Ensemble (ensemble.hpp). Immutable: one
@@ -99,25 +93,13 @@ class ExpressionClassifier {
   };
 
   /// Throws Error if the network's input is not gray.
-  explicit ExpressionClassifier(Network network) : network_(std::move(network)) {
-    const Preprocessing& preprocessing = network_.preprocessing();
-    if (preprocessing.input_channels != 1) {
+  explicit ExpressionClassifier(Network network)
+      : network_(std::move(network)), face_views_(network_.preprocessing()) {
+    const int channels = network_.preprocessing().input_channels;
+    if (channels != 1) {
       throw Error(network_.file_name() +
                   ": input channels: expressions are read from gray faces: " +
-                  "expected 1, found " + std::to_string(preprocessing.input_channels));
-    }
-    for (std::size_t pixel = 0; pixel < pixel_values_.size(); ++pixel) {
-      pixel_values_[pixel] = (static_cast<float>(pixel) / 255.0f - preprocessing.mean) /
-                             preprocessing.standard_deviation;
-    }
-    const int right = face_size() - preprocessing.input_width;
-    const int bottom = face_size() - preprocessing.input_height;
-    centre_ = {right / 2, bottom / 2, false};
-    ten_ = {
-        {{0, 0, false}, {right, 0, false}, {0, bottom, false}, {right, bottom, false}, centre_}};
-    for (std::size_t i = 0; i < 5; ++i) {
-      ten_[5 + i] = ten_[i];
-      ten_[5 + i].mirrored = true;
+                  "expected 1, found " + std::to_string(channels));
     }
   }
 
@@ -125,6 +107,8 @@ class ExpressionClassifier {
   const std::vector<std::string>& labels() const noexcept { return network_.labels(); }
   /// Faces are brought to so many pixels square.
   int face_size() const noexcept { return network_.preprocessing().face_size; }
+  /// How such a face becomes the network's inputs.
+  const FaceViews& face_views() const noexcept { return face_views_; }
 
   /// The logits of a face of face_size() square, averaged over the views. Its histogram is
   /// equalised first if the network's preprocessing says so. Throws Error for another size.
@@ -183,21 +167,11 @@ class ExpressionClassifier {
   }
 
  private:
-  template <class, class>
-  friend class FaceSaliency;  // puts gradients where the views lie
-
-  /// A part of the face as large as the network's input.
-  struct View {
-    int left = 0;
-    int top = 0;
-    bool mirrored = false;
-  };
-
   void compute_logits(const GrayView* faces, std::size_t count, Views views, Workspace& workspace,
                       const Executor& executor, Scores* scores) const {
     const Preprocessing& preprocessing = network_.preprocessing();
-    const View* const view = views == Views::ten ? ten_.data() : &centre_;
-    const std::size_t view_count = views == Views::ten ? ten_.size() : 1;
+    const std::vector<FaceView>& face_views = face_views_.of(views);
+    const std::size_t view_count = face_views.size();
     workspace.inputs_.resize(count * view_count *
                              static_cast<std::size_t>(preprocessing.input_height) *
                              static_cast<std::size_t>(preprocessing.input_width));
@@ -205,12 +179,8 @@ class ExpressionClassifier {
     float* input = workspace.inputs_.data();
     for (std::size_t i = 0; i < count; ++i) {
       require_size(faces[i]);
-      GrayView face = faces[i];
-      if (preprocessing.equalize_histogram) {
-        equalize_histogram(face, workspace.equalized_);
-        face = workspace.equalized_.view();
-      }
-      for (std::size_t v = 0; v < view_count; ++v) input = write_view(face, view[v], input);
+      const GrayView face = face_views_.prepare(faces[i], workspace.equalized_);
+      for (const FaceView& view : face_views) input = face_views_.write(face, view, input);
     }
     const int inputs = static_cast<int>(count * view_count);
     float* const outputs = workspace.outputs_.data();
@@ -237,23 +207,8 @@ class ExpressionClassifier {
                 std::to_string(face.height));
   }
 
-  /// Writes a view as the network takes it and returns where the next one goes.
-  float* write_view(const GrayView& face, const View& view, float* to) const noexcept {
-    const int width = network_.preprocessing().input_width;
-    const int height = network_.preprocessing().input_height;
-    for (int y = 0; y < height; ++y) {
-      const std::uint8_t* row = face.row(view.top + y) + view.left;
-      for (int x = 0; x < width; ++x) {
-        *to++ = pixel_values_[row[view.mirrored ? width - 1 - x : x]];
-      }
-    }
-    return to;
-  }
-
   Network network_;
-  std::array<float, 256> pixel_values_{};  // the network's input for every pixel value
-  View centre_;
-  std::array<View, 10> ten_;
+  FaceViews face_views_;
 };
 
 /// A face in a photo and what it shows.
@@ -319,7 +274,7 @@ class ExpressionReader {
       face.box = detections[i].box;
       face.neighbors = detections[i].neighbors;
       face.probabilities = probabilities[i];
-      face.expression = detail::largest_index(face.probabilities);
+      face.expression = largest_index(face.probabilities);
       faces.push_back(face);
     }
     return faces;

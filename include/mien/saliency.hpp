@@ -15,10 +15,10 @@
 
 #include <mien/error.hpp>
 #include <mien/expression.hpp>
+#include <mien/face_views.hpp>
 #include <mien/network.hpp>
 #include <mien/saliency/gradients.hpp>
 #include <mien/tensor.hpp>
-#include <mien/vision/equalize_histogram.hpp>
 #include <mien/vision/image.hpp>
 #include <mien/weights.hpp>
 
@@ -184,7 +184,7 @@ class FaceSaliency {
   SaliencyMap map(const GrayView& photo, const Rect& box, Views views, Workspace& workspace) const {
     const GrayImage face = classifier_.face(photo, box);
     const auto logits = classifier_.logits(face.view(), views, workspace.classifier_);
-    return map_of_face(face, box, detail::largest_index(logits), views, workspace);
+    return map_of_face(face, box, largest_index(logits), views, workspace);
   }
   SaliencyMap map(const GrayView& photo, const Rect& box, Views views = Views::centre) const {
     Workspace workspace;
@@ -194,24 +194,21 @@ class FaceSaliency {
  private:
   using Input = typename Network::Input;
 
-  SaliencyMap map_of_face(GrayImage face, const Rect& box, std::size_t label, Views views,
+  SaliencyMap map_of_face(const GrayImage& face, const Rect& box, std::size_t label, Views views,
                           Workspace& workspace) const {
     if (label >= Network::Output::size) {
       throw Error("saliency map: label: expected less than " +
                   std::to_string(Network::Output::size) + ", found " + std::to_string(label));
     }
-    if (classifier_.network().preprocessing().equalize_histogram) {
-      equalize_histogram(face.view(), face);
-    }
+    const FaceViews& face_views = classifier_.face_views();
+    GrayImage equalized;
+    const GrayView prepared = face_views.prepare(face.view(), equalized);
     const auto size = static_cast<std::size_t>(face.width());
     std::vector<float> sum(size * size);
     std::vector<float> input(Input::size);
     std::vector<float> gradient(Input::size);
-    const bool ten = views == Views::ten;
-    const std::size_t view_count = ten ? classifier_.ten_.size() : 1;
-    for (std::size_t i = 0; i < view_count; ++i) {
-      const auto& view = ten ? classifier_.ten_[i] : classifier_.centre_;
-      classifier_.write_view(face.view(), view, input.data());
+    for (const FaceView& view : face_views.of(views)) {
+      face_views.write(prepared, view, input.data());
       saliency_.gradient(input.data(), label, gradient.data(), workspace.saliency_);
       const float* from = gradient.data();
       for (int y = view.top; y < view.top + Input::height; ++y) {
@@ -221,7 +218,8 @@ class FaceSaliency {
         }
       }
     }
-    for (float& value : sum) value = std::abs(value) / static_cast<float>(view_count);
+    const auto view_count = static_cast<float>(face_views.of(views).size());
+    for (float& value : sum) value = std::abs(value) / view_count;
     return {face_region(box), face.width(), label, std::move(sum)};
   }
 

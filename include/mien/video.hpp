@@ -86,7 +86,7 @@ class VideoReader {
       face.box = tracked.detection.box;
       face.neighbors = tracked.detection.neighbors;
       face.probabilities = state.smoothed;
-      face.expression = detail::largest_index(state.smoothed);
+      face.expression = largest_index(state.smoothed);
       face.identity = tracked.identity;
       face.classified = due;
       faces_.push_back(face);
