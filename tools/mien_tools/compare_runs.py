@@ -16,7 +16,7 @@ from typing import Any
 
 from mien_tools.checkpoints import CheckpointError, load_checkpoint
 from mien_tools.commands import exit_status
-from mien_tools.config import PLACES
+from mien_tools.config import CHOSEN_ACCURACY, PLACES
 from mien_tools.markdown import percent, table
 
 PROGRAM = "mien-compare-runs"
@@ -59,13 +59,15 @@ def read_run(folder: Path) -> Run:
     try:
         records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
         seconds = statistics.median(record["seconds"] for record in records)
-        judged = [record for record in records if "accuracy" in record]
-        best = max(judged, key=lambda record: record["accuracy"], default={})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{log}: expected a record for each epoch, found: {error}") from None
 
     options = dict(load_checkpoint(folder / "final.pt", keys=("network", "config"))["config"])
     options |= options.pop("augmentation")
+    options.setdefault("choose_by", "centre")  # what runs older than the option did
+    chosen = CHOSEN_ACCURACY[options["choose_by"]]
+    judged = [record for record in records if chosen in record]
+    best = max(judged, key=lambda record: record[chosen], default={})
     for name in PLACES:
         del options[name]
     ten_crops = _ten_crops_of_report(folder / "report.json")

@@ -10,6 +10,8 @@ from mien_tools.options import option
 from mien_tools.schedules import SCHEDULES
 
 PLACES = ("data", "output", "device", "threads")
+# What a record of the log calls the accuracy by which the best epoch is chosen.
+CHOSEN_ACCURACY = {"centre": "accuracy", "ten-crops": "ten_crop_accuracy"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Config:
     validation_usage: list[str] = option(
         ["PublicTest"], "rows on which the epoch is chosen; empty: keep the last epoch"
     )
+    choose_by: str = option("centre", "views whose accuracy decides", tuple(CHOSEN_ACCURACY))
     start_from: str = option("", "checkpoint whose weights training starts from")
     epochs: int = option(32, "passes over the training rows")
     batch_size: int = option(128, "images a step")

@@ -25,7 +25,7 @@ from mien_tools.checkpoints import (
     load_params,
     save_checkpoint,
 )
-from mien_tools.config import Config
+from mien_tools.config import CHOSEN_ACCURACY, Config
 from mien_tools.container import write_atomically
 from mien_tools.data import FER_PLUS_COLUMNS, DataError, load_faces, select_usages
 from mien_tools.evaluation import View, centre_view, evaluate, normalise, ten_views
@@ -269,8 +269,9 @@ class Trainer:
             "record": record,
         }
         save_checkpoint(self.output / "final.pt", weights)
-        if record.get("accuracy", -math.inf) > self.best_accuracy:
-            self.best_accuracy = record["accuracy"]
+        accuracy = record.get(CHOSEN_ACCURACY[self.config.choose_by], -math.inf)
+        if accuracy > self.best_accuracy:
+            self.best_accuracy = accuracy
             save_checkpoint(self.output / "best.pt", weights)
         lines = "".join(json.dumps(line) + "\n" for line in self.history)
         write_atomically(self.output / "log.jsonl", lines.encode())

@@ -216,6 +216,18 @@ def test_training_learns_and_leaves_its_results(data, tmp_path, capsys):
     assert sum(p.numel() for p in model.parameters()) == 784_263
 
 
+def test_the_best_epoch_is_chosen_by_the_views_asked_for(data, tmp_path):
+    options = ("--epochs", 6, "--ten-crops-every", 2, "--choose-by", "ten-crops", "--ema", 0)
+    assert main(command(data, tmp_path, *options)) == 0
+    measured = [record for record in log(tmp_path) if "ten_crop_accuracy" in record]
+    assert [record["epoch"] for record in measured] == [2, 4, 6]
+    best = max(measured, key=lambda record: record["ten_crop_accuracy"])
+    chosen = torch.load(tmp_path / "best.pt", weights_only=True)["record"]
+    assert chosen["epoch"] == best["epoch"]
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["all"]["ten_crops"]["accuracy"] == best["ten_crop_accuracy"]
+
+
 def test_training_on_all_rows_keeps_the_last_epoch(data, tmp_path, capsys):
     usages = ("--train-usage", "Training", "PublicTest", "--validation-usage")
     assert main(command(data, tmp_path, *usages, "--batch-size", IMAGES + 14)) == 0
