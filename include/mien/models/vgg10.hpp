@@ -19,8 +19,8 @@
 //   dense, ReLU                                           256       590,080
 //   dense                                                   7         1,799
 //
-// Assumptions: the paper gives 1.8 million parameters but no widths; these lead there. It trains
-// with dropout, 0.25 after every pooling and 0.5 before the last layer, which does nothing here.
+// Assumptions: the paper gives 1.8 million parameters but no widths; these lead there. Its dropout
+// does nothing here.
 #pragma once
 
 #include <string_view>

@@ -2,7 +2,7 @@
 
 Block string CCPCCPCCPCCPFF; dropout after every pooling and after the first dense layer, batch
 normalisation. The paper gives about 1.8 million parameters and neither widths nor rates of dropout.
-Assumed: widths 32, 64, 128, 256 and a dense layer of 256; 0.25 after poolings, 0.5 after the dense
+Assumed: widths 32, 64, 128, 256 and a dense layer of 256; 0.1 after poolings, 0.3 after the dense
 layer; batch normalisation after convolutions alone.
 """
 
@@ -26,7 +26,7 @@ class Vgg10(nn.Module):
             nn.Flatten(),
             nn.Linear(256 * 3 * 3, 256),
             nn.ReLU(inplace=True),
-            nn.Dropout(0.5),
+            nn.Dropout(0.3),
             nn.Linear(256, classes),
         )
         initialise(self)
@@ -40,5 +40,5 @@ class Vgg10(nn.Module):
             *convolution(in_channels, out_channels, kernel=3),
             *convolution(out_channels, out_channels, kernel=3),
             nn.MaxPool2d(kernel_size=2),
-            nn.Dropout(0.25),
+            nn.Dropout(0.1),
         ]
