@@ -45,6 +45,24 @@ struct BeginStep<Residual<Body, Shortcut>> {
   using type = FusedResidual<Body, Shortcut, NoActivation>;
 };
 
+/// The step that is left when an activation joins the step before it; void if it cannot.
+template <class Step, class Activation>
+struct Activated {
+  using type = void;
+};
+template <class Convolution, bool Normalised, class Activation>
+struct Activated<FusedConv2d<Convolution, Normalised, NoActivation>, Activation> {
+  using type = FusedConv2d<Convolution, Normalised, Activation>;
+};
+template <class Layer, bool Normalised, class Activation>
+struct Activated<FusedDense<Layer, Normalised, NoActivation>, Activation> {
+  using type = FusedDense<Layer, Normalised, Activation>;
+};
+template <class Body, class Shortcut, class Activation>
+struct Activated<FusedResidual<Body, Shortcut, NoActivation>, Activation> {
+  using type = FusedResidual<Body, Shortcut, Activation>;
+};
+
 /// The step that is left when a layer joins the step before it; void if it cannot.
 template <class Step, class Layer>
 struct Join {
@@ -54,14 +72,6 @@ template <class Convolution>
 struct Join<FusedConv2d<Convolution, false, NoActivation>, BatchNorm2d<Convolution::out_channels>> {
   using type = FusedConv2d<Convolution, true, NoActivation>;
 };
-template <class Convolution, bool Normalised>
-struct Join<FusedConv2d<Convolution, Normalised, NoActivation>, ReLU> {
-  using type = FusedConv2d<Convolution, Normalised, ReLU>;
-};
-template <class Convolution, bool Normalised>
-struct Join<FusedConv2d<Convolution, Normalised, NoActivation>, ReLU6> {
-  using type = FusedConv2d<Convolution, Normalised, ReLU6>;
-};
 template <class Convolution, bool Normalised, class Activation, class... Options>
 struct Join<FusedConv2d<Convolution, Normalised, Activation>, MaxPool2d<Options...>> {
   using type = FusedConv2d<Convolution, Normalised, Activation, MaxPool2d<Options...>>;
@@ -70,22 +80,10 @@ template <class Layer>
 struct Join<FusedDense<Layer, false, NoActivation>, BatchNorm2d<Layer::out_features>> {
   using type = FusedDense<Layer, true, NoActivation>;
 };
-template <class Layer, bool Normalised>
-struct Join<FusedDense<Layer, Normalised, NoActivation>, ReLU> {
-  using type = FusedDense<Layer, Normalised, ReLU>;
-};
-template <class Layer, bool Normalised>
-struct Join<FusedDense<Layer, Normalised, NoActivation>, ReLU6> {
-  using type = FusedDense<Layer, Normalised, ReLU6>;
-};
-template <class Body, class Shortcut>
-struct Join<FusedResidual<Body, Shortcut, NoActivation>, ReLU> {
-  using type = FusedResidual<Body, Shortcut, ReLU>;
-};
-template <class Body, class Shortcut>
-struct Join<FusedResidual<Body, Shortcut, NoActivation>, ReLU6> {
-  using type = FusedResidual<Body, Shortcut, ReLU6>;
-};
+template <class Step>
+struct Join<Step, ReLU> : Activated<Step, ReLU> {};
+template <class Step>
+struct Join<Step, ReLU6> : Activated<Step, ReLU6> {};
 
 /// The steps that layers run as: batch normalisation, activations and pooling vanish into the
 /// layer before them. Done steps are ready; Current may be joined by more.
