@@ -14,9 +14,13 @@
 
 namespace mien::kernels {
 
-/// Windows that are evaluated at a time, whatever the instruction set's registers hold: those of a
-/// word of bits.
-inline constexpr int haar_block = 32;
+/// Windows of a block, which are evaluated together whatever the instruction set's registers hold.
+/// Smaller than the widest registers would have it: fewer of a block's windows are dead, and a
+/// block's gathered entries stay in the nearest cache.
+inline constexpr int haar_block = 16;
+
+/// Windows of a word of bits: two blocks.
+inline constexpr int haar_word = 32;
 
 /// The number of the lowest bit that is set. There is one.
 inline int lowest_bit(std::uint32_t word) noexcept {
@@ -38,15 +42,16 @@ enum class HaarShape : std::uint8_t {
   wide,     ///< anything else
 };
 
-inline constexpr int haar_corners = 9;
+inline constexpr int haar_corner_pairs = 4;
 inline constexpr int haar_wide_corners = 12;
 
 /// A test of the value, times the window's factor, against a threshold. Corners are entries of a
-/// 16-bit table from the first window's. `difference` is how much more a stump's left leaf has than
-/// its right one.
+/// 16-bit table from the first window's; two share a word, the first one in the lower half, which
+/// takes half the loads. `difference` is how much more a stump's left leaf has than its right one.
 struct HaarNode {
-  std::int32_t corners[haar_corners];
-  std::int32_t multiplier;  // of a checker: its sign
+  std::uint64_t corner_pairs[haar_corner_pairs];
+  std::int32_t last_corner;         // of a checker
+  std::int32_t doubled_multiplier;  // in both halves of a word; of a checker its sign
   float threshold;
   std::int32_t difference;
 };

@@ -1,78 +1,16 @@
-// Sixteen lanes in AVX registers: one of 16-bit integers, or two of floats, which hold the lanes
-// with even and with odd numbers. Floats made from Values are 2^16 times too large, and factors
-// 2^16 times too small: an even lane needs no more than a shift to the left, an odd one its lower
-// neighbour cleared. Products are the same, to the bit.
+// Masks of lanes in AVX registers, and what else AVX2 does for the detector.
 
-constexpr int haar_lanes = 16;
+/// Blocks that are evaluated at once.
+inline constexpr int most_blocks = 2;
 
-using Values = __m256i;
-struct Floats {
-  __m256 even;
-  __m256 odd;
-};
-struct Totals {
-  __m256i even;
-  __m256i odd;
-};
 using Mask = Totals;
 
-MIEN_ALWAYS_INLINE Values load_values(const std::uint16_t* from) noexcept {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-}
-MIEN_ALWAYS_INLINE Values add(Values a, Values b) noexcept {
-  return _mm256_add_epi16(a, b);
-}
-MIEN_ALWAYS_INLINE Values subtract(Values a, Values b) noexcept {
-  return _mm256_sub_epi16(a, b);
-}
-MIEN_ALWAYS_INLINE Values multiply(Values a, std::int32_t factor) noexcept {
-  return _mm256_mullo_epi16(a, _mm256_set1_epi16(static_cast<std::int16_t>(factor)));
-}
-
-/// Swaps the middle quarters: what a pair of registers gave half by half comes into order.
-MIEN_ALWAYS_INLINE __m256 in_order(__m256 v) noexcept {
-  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xD8));
-}
-/// Lanes 0 to 7 and 8 to 15 as even and odd ones.
-MIEN_ALWAYS_INLINE Floats split(__m256 low, __m256 high) noexcept {
-  return {in_order(_mm256_shuffle_ps(low, high, 0x88)),
-          in_order(_mm256_shuffle_ps(low, high, 0xDD))};
-}
-MIEN_ALWAYS_INLINE Floats multiply(Floats a, float factor) noexcept {
-  const __m256 b = _mm256_set1_ps(factor);
-  return {_mm256_mul_ps(a.even, b), _mm256_mul_ps(a.odd, b)};
-}
-MIEN_ALWAYS_INLINE Floats multiply(Floats a, Floats b) noexcept {
-  return {_mm256_mul_ps(a.even, b.even), _mm256_mul_ps(a.odd, b.odd)};
-}
-MIEN_ALWAYS_INLINE Floats zero_floats() noexcept {
-  return {_mm256_setzero_ps(), _mm256_setzero_ps()};
-}
-MIEN_ALWAYS_INLINE Floats add(Floats a, Floats b) noexcept {
-  return {_mm256_add_ps(a.even, b.even), _mm256_add_ps(a.odd, b.odd)};
-}
-MIEN_ALWAYS_INLINE Floats load_wide(const float* from) noexcept {
-  return multiply(split(_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)), 0x1p16f);
-}
-MIEN_ALWAYS_INLINE Floats load_factors(const float* from) noexcept {
-  return multiply(split(_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)), 0x1p-16f);
-}
-MIEN_ALWAYS_INLINE Floats to_floats(Values v) noexcept {
-  const __m256i odd = _mm256_and_si256(v, _mm256_set1_epi32(static_cast<int>(0xFFFF0000u)));
-  return {_mm256_cvtepi32_ps(_mm256_slli_epi32(v, 16)), _mm256_cvtepi32_ps(odd)};
-}
 MIEN_ALWAYS_INLINE Mask is_below(Floats a, float bound) noexcept {
   const __m256 b = _mm256_set1_ps(bound);
   return {_mm256_castps_si256(_mm256_cmp_ps(a.even, b, _CMP_LT_OQ)),
           _mm256_castps_si256(_mm256_cmp_ps(a.odd, b, _CMP_LT_OQ))};
 }
 
-MIEN_ALWAYS_INLINE Totals broadcast_total(std::int32_t value) noexcept {
-  return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)};
-}
-MIEN_ALWAYS_INLINE Totals add(Totals a, Totals b) noexcept {
-  return {_mm256_add_epi32(a.even, b.even), _mm256_add_epi32(a.odd, b.odd)};
-}
 MIEN_ALWAYS_INLINE Totals select(Mask m, Totals a, Totals b) noexcept {
   return {_mm256_blendv_epi8(b.even, a.even, m.even), _mm256_blendv_epi8(b.odd, a.odd, m.odd)};
 }
@@ -92,63 +30,84 @@ MIEN_ALWAYS_INLINE std::uint32_t bits(Mask m) noexcept {
   return static_cast<std::uint32_t>(_mm_movemask_epi8(bytes));
 }
 
-MIEN_ALWAYS_INLINE Floats wide_adjacent_values(const HaarWideNode& node,
-                                               const std::uint32_t* sums) noexcept {
-  __m256i low = _mm256_setzero_si256();
-  __m256i high = _mm256_setzero_si256();
-  for (int k = 0; k < node.corner_count; ++k) {
-    const __m256i weight = _mm256_set1_epi32(node.weights[k]);
-    const auto* entries = reinterpret_cast<const __m256i*>(sums + node.corners[k]);
-    low = _mm256_add_epi32(low, _mm256_mullo_epi32(weight, _mm256_loadu_si256(entries)));
-    high = _mm256_add_epi32(high, _mm256_mullo_epi32(weight, _mm256_loadu_si256(entries + 1)));
-  }
-  return multiply(split(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)), 0x1p16f);
-}
-
-/// Eight entries of sixteen windows.
-MIEN_ALWAYS_INLINE void gather_eight(const std::uint16_t* sums, const std::int32_t* origins,
-                                     __m256i* columns) noexcept {
-  __m256i a[8];
-  MIEN_UNROLL
-  for (int i = 0; i < 8; ++i) {
-    const auto* low = reinterpret_cast<const __m128i*>(sums + origins[i]);
-    const auto* high = reinterpret_cast<const __m128i*>(sums + origins[i + 8]);
-    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)),
-                                   _mm_loadu_si128(high), 1);
-  }
-  __m256i b[8];
+/// Swaps the roles of registers and lanes in each half: eight rows become eight columns.
+MIEN_ALWAYS_INLINE void transpose_eight(__m256i* rows) noexcept {
+  __m256i pairs[8];
   MIEN_UNROLL
   for (int i = 0; i < 4; ++i) {
-    b[i] = _mm256_unpacklo_epi16(a[2 * i], a[2 * i + 1]);
-    b[i + 4] = _mm256_unpackhi_epi16(a[2 * i], a[2 * i + 1]);
+    pairs[i] = _mm256_unpacklo_epi16(rows[2 * i], rows[2 * i + 1]);
+    pairs[i + 4] = _mm256_unpackhi_epi16(rows[2 * i], rows[2 * i + 1]);
   }
+  // Columns 01, 23 of rows 0-3, 4-7, then 45, 67.
+  __m256i fours[8];
   MIEN_UNROLL
   for (int i = 0; i < 4; ++i) {
-    a[2 * i] = _mm256_unpacklo_epi32(b[2 * i], b[2 * i + 1]);
-    a[2 * i + 1] = _mm256_unpackhi_epi32(b[2 * i], b[2 * i + 1]);
+    fours[2 * i] = _mm256_unpacklo_epi32(pairs[2 * i], pairs[2 * i + 1]);
+    fours[2 * i + 1] = _mm256_unpackhi_epi32(pairs[2 * i], pairs[2 * i + 1]);
   }
-  // a: columns 01, 23 of windows 0-3, 4-7, then 45, 67.
   MIEN_UNROLL
   for (int i = 0; i < 2; ++i) {
     MIEN_UNROLL
     for (int j = 0; j < 2; ++j) {
-      columns[4 * i + 2 * j] = _mm256_unpacklo_epi64(a[4 * i + j], a[4 * i + j + 2]);
-      columns[4 * i + 2 * j + 1] = _mm256_unpackhi_epi64(a[4 * i + j], a[4 * i + j + 2]);
+      rows[4 * i + 2 * j] = _mm256_unpacklo_epi64(fours[4 * i + j], fours[4 * i + j + 2]);
+      rows[4 * i + 2 * j + 1] = _mm256_unpackhi_epi64(fours[4 * i + j], fours[4 * i + j + 2]);
     }
   }
 }
 
-inline void gather_row(const std::uint16_t* sums, const std::int32_t* origins, int columns,
-                       int to_step, std::uint16_t* to) noexcept {
-  for (int first = 0; first < columns; first += 8) {
-    __m256i gathered[8];
-    gather_eight(sums + first, origins, gathered);
+/// Eight entries each of a half of registers, one register's `step` columns behind the one before.
+template <int step, int half>
+MIEN_ALWAYS_INLINE void store_columns(const __m256i* columns, int count,
+                                      std::uint16_t* to) noexcept {
+  MIEN_UNROLL
+  for (int i = 0; i < 8; ++i) {
+    if (i == count) return;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * step * haar_block),
+                     _mm256_extracti128_si256(columns[i], half));
+  }
+}
+
+/// The entries of eight windows. Sixteen columns at a time fill a register. Windows come first, so
+/// that their places stay in registers.
+template <int step>
+inline void gather_eight(const HaarWindows& windows, const std::uint16_t* sums,
+                         const std::int32_t* origins, std::uint16_t* gathered) noexcept {
+  const std::uint16_t* window[8];
+  MIEN_UNROLL
+  for (int i = 0; i < 8; ++i) window[i] = sums + origins[i];
+  for (std::int32_t y = 0; y < windows.height; ++y) {
     MIEN_UNROLL
-    for (int i = 0; i < 8; ++i) {
-      if (first + i >= columns) break;
-      std::uint16_t* place = to + (first + i) * to_step * haar_block;
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(place), gathered[i]);
+    for (int plane = 0; plane < step; ++plane) {
+      std::ptrdiff_t from = y * windows.row + plane * windows.plane;
+      std::uint16_t* to = gathered + (y * windows.width + plane) * haar_block;
+      int columns = (windows.width - plane + step - 1) / step;
+      for (; columns > 0; columns -= 16, from += 16, to += 16 * step * haar_block) {
+        __m256i entries[8];
+        MIEN_UNROLL
+        for (int i = 0; i < 8; ++i) {
+          entries[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(window[i] + from));
+        }
+        transpose_eight(entries);
+        if (columns >= 16) {
+          store_columns<step, 0>(entries, 8, to);
+          store_columns<step, 1>(entries, 8, to + 8 * step * haar_block);
+        } else if (columns >= 8) {
+          store_columns<step, 0>(entries, 8, to);
+          store_columns<step, 1>(entries, columns - 8, to + 8 * step * haar_block);
+        } else {
+          store_columns<step, 0>(entries, columns, to);
+        }
+      }
     }
+  }
+}
+
+inline void gather_windows(const HaarWindows& windows, const std::uint16_t* sums,
+                           const std::int32_t* origins, std::int32_t count,
+                           std::uint16_t* gathered) noexcept {
+  for (std::int32_t first = 0; first < count; first += 8) {
+    const auto gather = windows.step == 1 ? &gather_eight<1> : &gather_eight<2>;
+    gather(windows, sums, origins + first, gathered + first);
   }
 }
 
@@ -180,7 +139,7 @@ inline void measure_contrast(const ContrastRows& sums, const ContrastRows& squar
     return _mm256_sub_epi64(_mm256_mul_epu32(q, areas), _mm256_mul_epu32(s, s));
   };
   for (int first = 0; first < count; first += 8) {
-    if (first % haar_block == 0) contrasted[first / haar_block] = 0;
+    if (first % haar_word == 0) contrasted[first / haar_word] = 0;
     const __m256i s = box_sums(sums, first);
     const __m256i q = box_sums(squared_sums, first);
     const __m256i even = spreads(s, q);
@@ -190,7 +149,7 @@ inline void measure_contrast(const ContrastRows& sums, const ContrastRows& squar
     const auto eight_bits = static_cast<std::uint32_t>(
         _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_blend_epi32(even_bits, odd_bits, 0xAA))));
     const std::uint32_t inside = count - first < 8 ? (1u << (count - first)) - 1 : 0xFFu;
-    contrasted[first / haar_block] |= (eight_bits & inside) << (first % haar_block);
+    contrasted[first / haar_word] |= (eight_bits & inside) << (first % haar_word);
     __m256 eight = _mm256_setzero_ps();
     if ((eight_bits & inside) != 0) {
       const __m128 even_factors = reciprocal_roots(even);

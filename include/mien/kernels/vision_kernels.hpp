@@ -40,8 +40,7 @@ struct VisionKernelTable {
                          std::int32_t count, std::uint16_t* gathered) noexcept;
   std::uint32_t (*judge_gathered)(const HaarStage&, const std::uint16_t* gathered,
                                   const std::uint32_t* wide_sums, const std::int32_t* origins,
-                                  const float* factors, std::int32_t count,
-                                  std::uint32_t& uncertain) noexcept;
+                                  const float* factors, std::uint32_t& uncertain) noexcept;
 };
 
 namespace baseline {
@@ -64,6 +63,8 @@ inline constexpr VisionKernelTable vision_table = {
 #pragma GCC target("avx2,fma")
 #endif
 namespace avx2 {
+#include <mien/kernels/haar_lanes_avx.inl>
+//
 #include <mien/kernels/haar_lanes_avx2.inl>
 //
 #include <mien/kernels/haar.inl>
@@ -75,20 +76,23 @@ inline constexpr VisionKernelTable vision_table = {
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,bmi2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,bmi2"))), \
+                             apply_to = function)
 #else
 #pragma GCC pop_options
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,bmi2")
+#pragma GCC target("avx512f,avx512bw,avx512vl,bmi2")
 #endif
 namespace avx512 {
+#include <mien/kernels/haar_lanes_avx.inl>
+//
 #include <mien/kernels/haar_lanes_avx512.inl>
 //
 #include <mien/kernels/haar.inl>
 
 inline constexpr VisionKernelTable vision_table = {
     &avx2::resize_row, &avx2::blend_rows,       &avx2::sum_row, &avx2::tilted_sum_row,
-    &avx2::split_row,  &avx2::measure_contrast, &scan_row,      &gather_windows,
+    &avx2::split_row,  &avx2::measure_contrast, &scan_row,      &avx2::gather_windows,
     &judge_gathered};
 }  // namespace avx512
 #if defined(__clang__)
@@ -105,8 +109,9 @@ inline constexpr VisionKernelTable vision_table = {
 inline const VisionKernelTable& vision_table_for(InstructionSet set) noexcept {
 #if MIEN_X86_TARGETS
   // The oldest machines with AVX-512 lack what these need besides.
-  const bool has_bytes = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi2");
-  if (set == InstructionSet::avx512 && has_bytes) return avx512::vision_table;
+  const bool has_all = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                       __builtin_cpu_supports("bmi2");
+  if (set == InstructionSet::avx512 && has_all) return avx512::vision_table;
   if (set != InstructionSet::baseline) return avx2::vision_table;
 #endif
   (void)set;

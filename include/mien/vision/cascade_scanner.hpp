@@ -117,8 +117,8 @@ class CascadeScanner {
     cascade.program().place_nodes(cascade.row_stages(), layout, 1, nodes_);
     cascade.program().place_wide_nodes(layout, wide_nodes_);
     const std::size_t words =
-        static_cast<std::size_t>((window_count_ + kernels::haar_block - 1) / kernels::haar_block);
-    factors_.resize(words * kernels::haar_block);
+        static_cast<std::size_t>((window_count_ + kernels::haar_word - 1) / kernels::haar_word);
+    factors_.resize(words * kernels::haar_word);
     contrasted_.resize(words);
     alive_.resize(words);
     uncertain_.resize(words);
@@ -149,8 +149,8 @@ class CascadeScanner {
     float factor;
   };
 
-  /// One entry of a block of windows; aligned, for the widest registers' sake.
-  struct alignas(64) GatheredEntry {
+  /// One entry of a block of windows; aligned, so that it lies in one line of the cache.
+  struct alignas(sizeof(std::uint16_t) * kernels::haar_block) GatheredEntry {
     std::uint16_t lanes[kernels::haar_block];
   };
 
@@ -174,18 +174,18 @@ class CascadeScanner {
     leave_to_wait(cascade_->row_stages(), origin, [](std::uint32_t) { return true; });
   }
 
-  /// Whether a block has one or two windows left, too few to go on with: 0.98 of the time.
+  /// Whether a word of windows has one or two left, too few to go on with: 0.98 of the time.
   static bool has_few(std::uint32_t alive) noexcept {
     const std::uint32_t all_but_one = alive & (alive - 1);
     return (all_but_one & (all_but_one - 1)) == 0;
   }
 
-  /// Lets the windows of those blocks wait for a stage of which chosen(bits) is true.
+  /// Lets the windows of those words wait for a stage of which chosen(bits) is true.
   template <class Chosen>
   void leave_to_wait(std::size_t stage, std::int32_t origin, Chosen&& chosen) {
     for (std::size_t i = 0; i < alive_.size(); ++i) {
       if (alive_[i] == 0 || !chosen(alive_[i])) continue;
-      const auto first = static_cast<std::int32_t>(i) * kernels::haar_block;
+      const auto first = static_cast<std::int32_t>(i) * kernels::haar_word;
       for_each_bit(alive_[i], [&](int bit) {
         const std::int32_t window = first + bit;
         waiting_[stage].push_back({origin + window, factors_[static_cast<std::size_t>(window)]});
@@ -212,7 +212,7 @@ class CascadeScanner {
   void settle_row(std::size_t stage, std::int32_t origin) {
     for (std::size_t i = 0; i < uncertain_.size(); ++i) {
       for_each_bit(uncertain_[i], [&](int bit) {
-        const std::int32_t window = static_cast<std::int32_t>(i) * kernels::haar_block + bit;
+        const std::int32_t window = static_cast<std::int32_t>(i) * kernels::haar_word + bit;
         const float factor = factors_[static_cast<std::size_t>(window)];
         if (!passes(stage, {origin + window, factor})) alive_[i] &= ~(1u << bit);
       });
@@ -266,13 +266,12 @@ class CascadeScanner {
       factors[i] = window.factor;
     }
     gather(origins.data(), count);
-    std::uint32_t alive = ~0u >> (block - count);
+    std::uint32_t alive = (1u << count) - 1;
     do {
       std::uint32_t uncertain = 0;
       const std::uint32_t passed = kernels::chosen_vision_table().judge_gathered(
           program().stage(stage, cascade_->gathered_nodes(), wide_nodes_), gathered_.data()->lanes,
-          tables_->sums(), origins.data(), factors.data(), static_cast<std::int32_t>(count),
-          uncertain);
+          tables_->sums(), origins.data(), factors.data(), uncertain);
       for_each_bit(alive & uncertain, [&](int i) {
         if (!passes(stage, windows[i])) uncertain &= ~(1u << i);
       });

@@ -361,10 +361,14 @@ class HaarProgram {
   }
   static void place(const ShapedFeature& feature, const TableLayout& layout, int scale,
                     kernels::HaarNode& to) noexcept {
-    for (int k = 0; k < feature.corner_count; ++k) {
-      to.corners[k] = scale * entry(feature, k, layout);
+    const auto corner = [&](int k) { return scale * entry(feature, k, layout); };
+    for (int i = 0; i < feature.corner_count / 2; ++i) {
+      to.corner_pairs[i] = static_cast<std::uint64_t>(corner(2 * i)) |
+                           static_cast<std::uint64_t>(corner(2 * i + 1)) << 32;
     }
-    to.multiplier = feature.multiplier;
+    if (feature.corner_count % 2 != 0) to.last_corner = corner(feature.corner_count - 1);
+    to.doubled_multiplier = static_cast<std::int32_t>(
+        (static_cast<std::uint32_t>(feature.multiplier) & 0xFFFFu) * 0x10001u);
   }
 
   void add_stage(const Cascade& cascade, const CascadeStage& from,

@@ -66,7 +66,7 @@ class LevelTables {
   // Two rows of sums, two of squared sums, three of tilted sums, in the order of columns.
   static constexpr std::size_t line_count = 7;
   // Kernels read whole blocks of windows.
-  static constexpr std::int32_t slack = 2 * kernels::haar_block;
+  static constexpr std::int32_t slack = 2 * kernels::haar_word;
 
   void reserve(int step, int row_count, bool with_tilted_sums) {
     layout_.step = step;
