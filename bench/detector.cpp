@@ -80,7 +80,8 @@ void time_tables(benchmark::State& state, const GrayImage& picture,
   for (auto _ : state) {
     for (const detail::Level& level : levels) {
       plan.set({picture.width(), picture.height()}, level.size);
-      tables.compute(picture.view(), plan, level.step, 0, level.size.height, tilted);
+      tables.start(level.size.width, level.step, level.size.height + 1, tilted);
+      tables.add(picture.view(), plan, 0, level.size.height);
       benchmark::DoNotOptimize(tables.sums());
     }
   }
@@ -93,8 +94,9 @@ void time_scan(benchmark::State& state, const GrayImage& picture,
   detail::ResizePlan plan;
   for (std::size_t i = 0; i < levels.size(); ++i) {
     plan.set({picture.width(), picture.height()}, levels[i].size);
-    tables[i].compute(picture.view(), plan, levels[i].step, 0, levels[i].size.height,
-                      cascade.has_tilted_features());
+    tables[i].start(levels[i].size.width, levels[i].step, levels[i].size.height + 1,
+                    cascade.has_tilted_features());
+    tables[i].add(picture.view(), plan, 0, levels[i].size.height);
   }
   detail::CascadeScanner scanner;
   int windows = 0;
@@ -102,8 +104,9 @@ void time_scan(benchmark::State& state, const GrayImage& picture,
     windows = 0;
     for (std::size_t i = 0; i < levels.size(); ++i) {
       const Size& size = levels[i].size;
-      scanner.scan(scannable, tables[i], size.width, 0, size.height + 1 - cascade.window_height(),
-                   [&](const detail::AcceptedWindow&) { ++windows; });
+      scanner.start(scannable, tables[i]);
+      scanner.scan(0, size.width, size.height + 1 - cascade.window_height());
+      scanner.finish([&](const detail::AcceptedWindow&) { ++windows; });
     }
   }
   state.counters["windows"] = windows;

@@ -90,56 +90,62 @@ class ScannableCascade {
   PlacedNodes gathered_nodes_;
 };
 
-/// A window that passed all stages: its place in its level, in pixels, and by how much its last sum
-/// exceeded the threshold.
+/// A window that passed all stages: its column in its level, its row in the tables, and by how much
+/// its last sum exceeded the threshold.
 struct AcceptedWindow {
   int x = 0;
-  int y = 0;
+  int row = 0;
   float margin = 0;
 };
 
 /// The memory for scanning levels by any cascade; one for each thread.
 class CascadeScanner {
  public:
-  /// Calls accept(AcceptedWindow) for the windows of `tables` that are looked at and accepted, in
-  /// no particular order. The tables begin at the level's row `first_row` and have at least
-  /// `row_end` - `first_row` - 1 + window height rows; windows start at rows from first_row to
-  /// row_end - 1.
-  template <class Accept>
-  void scan(const ScannableCascade& cascade, const LevelTables& tables, int level_width,
-            int first_row, int row_end, Accept&& accept) {
+  /// Begins with tables that have been started, for bands that will be added to them.
+  void start(const ScannableCascade& cascade, const LevelTables& tables) {
     cascade_ = &cascade;
     tables_ = &tables;
-    const TableLayout& layout = tables.layout();
-    const int positions = level_width + 1 - cascade.cascade().window_width();
-    if (positions <= 0 || row_end <= first_row) return;
-    window_count_ = (positions + layout.step - 1) / layout.step;
-    cascade.program().place_nodes(cascade.row_stages(), layout, 1, nodes_);
-    cascade.program().place_wide_nodes(layout, wide_nodes_);
-    const std::size_t words =
+    cascade.program().place_nodes(cascade.row_stages(), layout(), 1, nodes_);
+    cascade.program().place_wide_nodes(layout(), wide_nodes_);
+    waiting_.resize(std::max(waiting_.size(), program().stage_count() + 1));
+    for (auto& windows : waiting_) windows.clear();
+  }
+
+  /// Looks at the windows of `window_rows` rows of the newest band of the tables, which starts at
+  /// row `start` there and has at least `window_rows` - 1 + window height rows of pixels. Windows
+  /// of which there are too few for a block wait for those of other bands.
+  void scan(int start, int level_width, int window_rows) {
+    const int positions = level_width + 1 - cascade_->cascade().window_width();
+    if (positions <= 0) return;
+    window_count_ = (positions + layout().step - 1) / layout().step;
+    const auto words =
         static_cast<std::size_t>((window_count_ + kernels::haar_word - 1) / kernels::haar_word);
     factors_.resize(words * kernels::haar_word);
     contrasted_.resize(words);
     alive_.resize(words);
     uncertain_.resize(words);
-
-    waiting_.resize(std::max(waiting_.size(), program().stage_count() + 1));
-    for (auto& windows : waiting_) windows.clear();
-    for (int y = 0; y < row_end - first_row; y += layout.step) {
-      scan_row(y);
+    for (int y = 0; y < window_rows; y += layout().step) {
+      measure_contrast(start, y);
+      scan_row((start + y) * layout().row);
       evaluate_waiting(block);
     }
+  }
+
+  /// Takes the windows that still wait through the other stages, and calls accept(AcceptedWindow)
+  /// for all that are looked at and accepted, in no particular order.
+  template <class Accept>
+  void finish(Accept&& accept) {
     evaluate_waiting(1);
-    const std::vector<Window>& accepted = waiting_[program().stage_count()];
-    if (accepted.empty()) return;
+    std::vector<Window>& accepted = waiting_[program().stage_count()];
     const std::size_t last = program().stage_count() - 1;
     totals_.resize(accepted.size());
-    exact_sums(last, accepted.data(), accepted.size(), totals_.data());
+    if (!accepted.empty()) exact_sums(last, accepted.data(), accepted.size(), totals_.data());
     for (std::size_t i = 0; i < accepted.size(); ++i) {
-      const int y = accepted[i].origin / layout.row;
-      const int x = accepted[i].origin % layout.row * layout.step;
-      accept(AcceptedWindow{x, first_row + y, static_cast<float>(totals_[i] - threshold(last))});
+      const int row = accepted[i].origin / layout().row;
+      const int x = accepted[i].origin % layout().row * layout().step;
+      accept(AcceptedWindow{x, row, static_cast<float>(totals_[i] - threshold(last))});
     }
+    accepted.clear();
   }
 
  private:
@@ -157,10 +163,8 @@ class CascadeScanner {
   const HaarProgram& program() const noexcept { return cascade_->program(); }
   const TableLayout& layout() const noexcept { return tables_->layout(); }
 
-  /// The stages that whole rows go through.
-  void scan_row(int y) {
-    measure_contrast(y);
-    const std::int32_t origin = y * layout().row;
+  /// The stages that whole rows go through, for the row whose first window is at `origin`.
+  void scan_row(std::int32_t origin) {
     const kernels::HaarRow row{tables_->low_sums() + origin, tables_->sums() + origin,
                                factors_.data(), window_count_};
     alive_ = contrasted_;
@@ -194,18 +198,20 @@ class CascadeScanner {
     }
   }
 
-  void measure_contrast(int y) {
+  /// Of the windows of a band's row y; the band starts at row `start` of the tables of sums.
+  void measure_contrast(int start, int y) {
     const Rect& inside = cascade_->inside();
-    const auto corners = [&](const std::uint32_t* table) {
+    const auto corners = [&](const std::uint32_t* table, int row) {
       const auto at = [&](int dx, int dy) {
-        return table + layout()(inside.x + dx, y + inside.y + dy, false);
+        return table + layout()(inside.x + dx, row + inside.y + dy, false);
       };
       return kernels::ContrastRows{at(0, 0), at(inside.width, 0), at(0, inside.height),
                                    at(inside.width, inside.height)};
     };
     kernels::chosen_vision_table().measure_contrast(
-        corners(tables_->sums()), corners(tables_->squared_sums()), inside.width * inside.height,
-        cascade_->smallest_spread(), window_count_, factors_.data(), contrasted_.data());
+        corners(tables_->sums(), start + y), corners(tables_->squared_sums(), y),
+        inside.width * inside.height, cascade_->smallest_spread(), window_count_, factors_.data(),
+        contrasted_.data());
   }
 
   /// Decides exactly where single precision could not.

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -193,13 +194,22 @@ class FaceDetector::Workspace {
   struct Candidate {
     std::size_t search = 0;
     std::size_t level = 0;
-    detail::AcceptedWindow window;
+    int y = 0;
+    int x = 0;
+    float margin = 0;
+  };
+
+  /// A band in a thread's tables, which starts there at row `start`.
+  struct TabledBand {
+    Band band;
+    int start = 0;
   };
 
   /// What one thread works with.
   struct Memory {
     detail::LevelTables tables;
-    detail::CascadeScanner scanner;
+    std::vector<TabledBand> bands;                 // in the tables
+    std::vector<detail::CascadeScanner> scanners;  // one for each search
     std::vector<Candidate> candidates;
   };
 
@@ -209,9 +219,11 @@ class FaceDetector::Workspace {
     mien::to_gray(image, gray_);
     return gray_.view();
   }
+  static int rows_in_cache(int width) noexcept;
   static int rows_of_band(const detail::Level& level) noexcept;
   void plan(const Size& image, const Search* searches, std::size_t count);
   void scan(const GrayView& image, const Search* searches, const Band& band, Memory& memory);
+  void finish_bands(Memory& memory);
   void scan_all(const GrayView& image, const Search* searches);
   void collect(const Size& image, const Search& search, std::size_t number,
                std::vector<Detection>& found);
@@ -342,11 +354,15 @@ inline void FaceDetector::Workspace::plan(const Size& image, const Search* searc
   }
 }
 
-/// So many that the tables stay in the cache.
-inline int FaceDetector::Workspace::rows_of_band(const detail::Level& level) noexcept {
+/// So many rows of the tables stay in the cache.
+inline int FaceDetector::Workspace::rows_in_cache(int width) noexcept {
   constexpr int entries_in_cache = 1 << 16;
+  return entries_in_cache / width;
+}
+
+inline int FaceDetector::Workspace::rows_of_band(const detail::Level& level) noexcept {
   constexpr int fewest_rows = 64;  // the window's height is summed up once more for each band
-  const int rows = std::max(entries_in_cache / level.size.width, fewest_rows);
+  const int rows = std::max(rows_in_cache(level.size.width), fewest_rows);
   return rows / level.step * level.step;
 }
 
@@ -368,13 +384,35 @@ inline void FaceDetector::Workspace::scan(const GrayView& image, const Search* s
         std::max(pixel_rows, end - 1 - band.first_row + detector.cascade().window_height());
     tilted = tilted || detector.cascade().has_tilted_features();
   });
-  memory.tables.compute(image, plans_[band.level], level.step, band.first_row, pixel_rows, tilted);
-  for_each_search([&](std::size_t i, const FaceDetector& detector, int end) {
-    memory.scanner.scan(detector.cascade_, memory.tables, level.size.width, band.first_row, end,
-                        [&](const detail::AcceptedWindow& window) {
-                          memory.candidates.push_back({i, band.level, window});
-                        });
+  const int width = level.size.width;
+  if (memory.bands.empty() || !memory.tables.has_room(width, level.step, pixel_rows, tilted)) {
+    finish_bands(memory);
+    const int rows = std::max(rows_in_cache(width), pixel_rows + 1);
+    memory.tables.start(width, level.step, rows, tilted);
+    for (std::size_t i = 0; i < ranges_.size(); ++i) {
+      memory.scanners[i].start(searches[i].detector->cascade_, memory.tables);
+    }
+  }
+  const int start = memory.tables.add(image, plans_[band.level], band.first_row, pixel_rows);
+  memory.bands.push_back({band, start});
+  for_each_search([&](std::size_t i, const FaceDetector&, int end) {
+    memory.scanners[i].scan(start, width, end - band.first_row);
   });
+}
+
+/// Collects the candidates of the bands in a thread's tables, which are of no use from then on.
+inline void FaceDetector::Workspace::finish_bands(Memory& memory) {
+  for (std::size_t i = 0; i < ranges_.size() && !memory.bands.empty(); ++i) {
+    memory.scanners[i].finish([&](const detail::AcceptedWindow& window) {
+      const auto next =
+          std::upper_bound(memory.bands.begin(), memory.bands.end(), window.row,
+                           [](int row, const TabledBand& tabled) { return row < tabled.start; });
+      const auto& [band, start] = *std::prev(next);
+      const int y = band.first_row + window.row - start;
+      memory.candidates.push_back({i, band.level, y, window.x, window.margin});
+    });
+  }
+  memory.bands.clear();
 }
 
 /// Scans all bands and puts the candidates in order.
@@ -383,9 +421,11 @@ inline void FaceDetector::Workspace::scan_all(const GrayView& image, const Searc
   const auto take_bands = [&](int thread) {
     Memory& memory = memories_[static_cast<std::size_t>(thread)];
     memory.candidates.clear();
+    memory.scanners.resize(std::max(ranges_.size(), memory.scanners.size()));
     for (std::size_t i = next++; i < bands_.size(); i = next++) {
       scan(image, searches, bands_[i], memory);
     }
+    finish_bands(memory);
   };
   const int threads = static_cast<int>(memories_.size());
   if (threads == 1) {
@@ -397,9 +437,7 @@ inline void FaceDetector::Workspace::scan_all(const GrayView& image, const Searc
   for (const Memory& memory : memories_) {
     candidates_.insert(candidates_.end(), memory.candidates.begin(), memory.candidates.end());
   }
-  const auto key = [](const Candidate& c) {
-    return std::tuple(c.search, c.level, c.window.y, c.window.x);
-  };
+  const auto key = [](const Candidate& c) { return std::tuple(c.search, c.level, c.y, c.x); };
   std::sort(candidates_.begin(), candidates_.end(),
             [key](const Candidate& a, const Candidate& b) { return key(a) < key(b); });
 }
@@ -415,10 +453,9 @@ inline void FaceDetector::Workspace::collect(const Size& image, const Search& se
       return round_to_int(static_cast<float>(coordinate) * scale);
     };
     const Size window = search.detector->window_size(scale);
-    boxes_.push_back(
-        {{enlarged(candidate.window.x), enlarged(candidate.window.y), window.width, window.height},
-         1,
-         candidate.window.margin});
+    boxes_.push_back({{enlarged(candidate.x), enlarged(candidate.y), window.width, window.height},
+                      1,
+                      candidate.margin});
   }
   grouper_.group(boxes_, search.options.min_neighbors, found);
   for (Detection& detection : found) {
