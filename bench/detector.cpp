@@ -60,14 +60,12 @@ std::vector<detail::Level> levels_of(const GrayImage& picture, const Cascade& ca
 void time_resize(benchmark::State& state, const GrayImage& picture,
                  const std::vector<detail::Level>& levels) {
   detail::ResizePlan plan;
-  detail::RowResizer rows;
   std::vector<std::uint8_t> memory(static_cast<std::size_t>(picture.width()));
   for (auto _ : state) {
     for (const detail::Level& level : levels) {
       plan.set({picture.width(), picture.height()}, level.size);
-      rows.start(picture.view(), plan);
       for (int y = 0; y < level.size.height; ++y) {
-        benchmark::DoNotOptimize(rows.row(y, memory.data()));
+        benchmark::DoNotOptimize(detail::resized_row(picture.view(), plan, y, memory.data()));
       }
     }
   }

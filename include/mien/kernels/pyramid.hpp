@@ -17,21 +17,27 @@ struct LinearTap {
   std::int32_t second_weight;
 };
 
-/// Four taps in the form that byte shuffles take: two spans of source bytes, from which shuffles
-/// pick the first and second sample of each tap as 16-bit numbers, and the samples' weights. The
-/// first span has all taps or the first two.
+/// Taps that are evaluated together, in the form that byte shuffles take: shuffles pick the first
+/// and second sample of each tap out of spans of source bytes, as 16-bit numbers, next to their
+/// weights. Narrow groups have a span for each half of their taps, wide ones two.
 struct TapGroup {
-  std::int32_t starts[2];
-  std::uint8_t shuffles[2][16];
-  std::int16_t weights[8];
+  std::int32_t starts[2][2];     // of a half's spans
+  std::uint8_t shuffles[2][32];  // of the halves' first spans and of their second ones
+  std::int16_t weights[16];
 };
 
-/// Source bytes of a TapGroup's span.
+inline constexpr int tap_group_size = 8;
+/// Source bytes of a span.
 inline constexpr int tap_group_span = 16;
-inline constexpr int tap_group_size = 4;
 
-/// The taps of one row. There are groups for the first `group_count` x 4 taps, and single taps for
-/// all. The first `narrow_group_count` groups have all their taps in one span.
+/// The first tap of a group: a row's last group may overlap the one before.
+inline std::int32_t first_tap(std::int32_t group, std::int32_t tap_count) noexcept {
+  const std::int32_t first = group * tap_group_size;
+  return first + tap_group_size <= tap_count ? first : tap_count - tap_group_size;
+}
+
+/// The taps of one row: single ones, and the groups that the first of them form. The first
+/// `narrow_group_count` groups are narrow.
 struct RowTaps {
   const LinearTap* taps;
   std::int32_t count;
@@ -40,11 +46,19 @@ struct RowTaps {
   std::int32_t group_count;
 };
 
+/// Two rows of the source and the second one's weight in 1/256.
+struct SourceRows {
+  const std::uint8_t* first;
+  const std::uint8_t* second;
+  std::int32_t second_weight;
+};
+
 /// One row of each of two tables of sums: entry x is the sum over everything above and to the left
 /// of pixel x, so that there is one entry more than pixels. Modulo 2^32.
 struct SumRows {
   std::uint32_t* sums;
   std::uint32_t* squared_sums;
+  std::uint16_t* low_sums = nullptr;  // of the sums, modulo 2^16, if wanted
 };
 
 /// A row of a table as the detector reads it: entries that lie `step` (1 or 2) columns apart are

@@ -1,22 +1,18 @@
 // Rows of resized images and of tables of sums, in plain C++.
 
-/// One row, resized: 8.8 fixed point, 0 to 65280, without rounding.
-inline void resize_row(const std::uint8_t* row, const RowTaps& taps, std::uint16_t* to) noexcept {
+/// One row of the resized image. Along the row and across rows weights are in 1/256; what they give
+/// is rounded once.
+inline void resize_row(const SourceRows& rows, const RowTaps& taps, std::uint8_t* to) noexcept {
+  const auto second_weight = static_cast<std::uint32_t>(rows.second_weight);
+  const std::uint32_t first_weight = unit_weight - second_weight;
   for (std::int32_t i = 0; i < taps.count; ++i) {
     const LinearTap& tap = taps.taps[i];
-    to[i] = static_cast<std::uint16_t>((unit_weight - tap.second_weight) * row[tap.first] +
-                                       tap.second_weight * row[tap.second]);
-  }
-}
-
-/// The pixels between two resized rows, rounded.
-inline void blend_rows(const std::uint16_t* first, const std::uint16_t* second,
-                       std::int32_t second_weight, std::int32_t count, std::uint8_t* to) noexcept {
-  const auto weight = static_cast<std::uint32_t>(second_weight);
-  const std::uint32_t first_weight = unit_weight - weight;
-  for (std::int32_t i = 0; i < count; ++i) {
-    to[i] =
-        static_cast<std::uint8_t>((first[i] * first_weight + second[i] * weight + 0x8000u) >> 16);
+    const auto along = [&tap](const std::uint8_t* row) {
+      return static_cast<std::uint32_t>((unit_weight - tap.second_weight) * row[tap.first] +
+                                        tap.second_weight * row[tap.second]);
+    };
+    to[i] = static_cast<std::uint8_t>(
+        (along(rows.first) * first_weight + along(rows.second) * second_weight + 0x8000u) >> 16);
   }
 }
 
@@ -33,6 +29,10 @@ inline void sum_row(const std::uint8_t* pixels, std::int32_t count, const SumRow
     squared_sum += pixel * pixel;
     to.sums[x + 1] = above.sums[x + 1] + sum;
     to.squared_sums[x + 1] = above.squared_sums[x + 1] + squared_sum;
+  }
+  if (to.low_sums == nullptr) return;
+  for (std::int32_t x = 0; x <= count; ++x) {
+    to.low_sums[x] = static_cast<std::uint16_t>(to.sums[x]);
   }
 }
 

@@ -4,6 +4,7 @@
 // AVX-512 run the kernels for AVX2 where wider registers do not pay.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -22,9 +23,7 @@ namespace mien::kernels {
 
 /// The vision kernels of one instruction set. See the .inl files.
 struct VisionKernelTable {
-  void (*resize_row)(const std::uint8_t* row, const RowTaps&, std::uint16_t* to) noexcept;
-  void (*blend_rows)(const std::uint16_t* first, const std::uint16_t* second,
-                     std::int32_t second_weight, std::int32_t count, std::uint8_t* to) noexcept;
+  void (*resize_row)(const SourceRows&, const RowTaps&, std::uint8_t* to) noexcept;
   void (*sum_row)(const std::uint8_t* pixels, std::int32_t count, const SumRows& above,
                   const SumRows& to) noexcept;
   void (*tilted_sum_row)(const std::uint8_t* pixels, const std::uint8_t* pixels_above,
@@ -50,8 +49,8 @@ namespace baseline {
 #include <mien/kernels/pyramid_baseline.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &resize_row,       &blend_rows, &sum_row,        &tilted_sum_row, &split_row,
-    &measure_contrast, &scan_row,   &gather_windows, &judge_gathered};
+    &resize_row,       &sum_row,  &tilted_sum_row, &split_row,
+    &measure_contrast, &scan_row, &gather_windows, &judge_gathered};
 }  // namespace baseline
 
 #if MIEN_X86_TARGETS
@@ -71,8 +70,8 @@ namespace avx2 {
 #include <mien/kernels/pyramid_avx2.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &resize_row,       &blend_rows, &sum_row,        &tilted_sum_row, &split_row,
-    &measure_contrast, &scan_row,   &gather_windows, &judge_gathered};
+    &resize_row,       &sum_row,  &tilted_sum_row, &split_row,
+    &measure_contrast, &scan_row, &gather_windows, &judge_gathered};
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -91,9 +90,8 @@ namespace avx512 {
 #include <mien/kernels/haar.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &avx2::resize_row, &avx2::blend_rows,       &avx2::sum_row, &avx2::tilted_sum_row,
-    &avx2::split_row,  &avx2::measure_contrast, &scan_row,      &avx2::gather_windows,
-    &judge_gathered};
+    &avx2::resize_row,       &avx2::sum_row, &avx2::tilted_sum_row, &avx2::split_row,
+    &avx2::measure_contrast, &scan_row,      &avx2::gather_windows, &judge_gathered};
 }  // namespace avx512
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -58,29 +58,36 @@ class LevelTables {
     const int start = end_;
     end_ += pixel_rows + 1;
     width_ = plan.target().width;
-    lines_.resize(line_count * (static_cast<std::size_t>(width_) + 1));
-    pixels_.resize(2 * static_cast<std::size_t>(width_));
-    rows_.start(image, plan);
+    lines_.assign(line_count * (static_cast<std::size_t>(width_) + 1), 0);
+    pixels_.assign(2 * static_cast<std::size_t>(width_), 0);
     const kernels::VisionKernelTable& kernel = kernels::chosen_vision_table();
-    std::array<kernels::SumRows, 2> sums{row_of_sums(0), row_of_sums(1)};
+    kernels::SumRows above = is_split() ? line_of_sums(0) : table_row(start, 0);
     // The newest row of tilted sums last.
     std::array<std::uint32_t*, 3> tilted{line(4), line(5), line(6)};
-    for (std::size_t i = 0; i < line_count; ++i) std::fill_n(line(i), width_ + 1, 0u);
-    split(kernel, sums[0], tilted[2], start, 0);
+    if (is_split()) {
+      split(kernel, above, start, 0);
+    } else {
+      std::fill_n(above.sums, width_ + 1, 0u);
+      std::fill_n(above.squared_sums, width_ + 1, 0u);
+      std::fill_n(above.low_sums, width_ + 1, std::uint16_t{0});
+    }
+    if (has_tilted_sums()) split_tilted(kernel, tilted[2], start, 0);
     std::array<std::uint8_t*, 2> memory{pixels_.data(), pixels_.data() + width_};
-    std::fill_n(memory[0], 2 * width_, std::uint8_t{0});
     const std::uint8_t* pixels_above = memory[0];
     for (int y = 0; y < pixel_rows; ++y) {
       std::swap(memory[0], memory[1]);
-      const std::uint8_t* pixels = rows_.row(first_row + y, memory[0]);
-      kernel.sum_row(pixels, width_, sums[0], sums[1]);
-      std::swap(sums[0], sums[1]);
+      const std::uint8_t* pixels = resized_row(image, plan, first_row + y, memory[0]);
+      const kernels::SumRows newest =
+          is_split() ? line_of_sums((y + 1) % 2) : table_row(start, y + 1);
+      kernel.sum_row(pixels, width_, above, newest);
+      if (is_split()) split(kernel, newest, start, y + 1);
+      above = newest;
       if (has_tilted_sums()) {
         std::rotate(tilted.begin(), tilted.begin() + 1, tilted.end());
         kernel.tilted_sum_row(pixels, pixels_above, width_, tilted[1], tilted[0], tilted[2]);
+        split_tilted(kernel, tilted[2], start, y + 1);
         pixels_above = pixels;
       }
-      split(kernel, sums[0], tilted[2], start, y + 1);
     }
     return start;
   }
@@ -102,29 +109,41 @@ class LevelTables {
   std::uint32_t* line(std::size_t i) noexcept {
     return lines_.data() + i * (static_cast<std::size_t>(width_) + 1);
   }
-  kernels::SumRows row_of_sums(std::size_t i) noexcept { return {line(i), line(i + 2)}; }
+  kernels::SumRows line_of_sums(int i) noexcept {
+    const auto number = static_cast<std::size_t>(i);
+    return {line(number), line(number + 2)};
+  }
 
-  /// Puts sums into row `row` of the band that starts at row `start`.
-  void split(const kernels::VisionKernelTable& kernel, const kernels::SumRows& sums,
-             const std::uint32_t* tilted, int start, int row) noexcept {
-    const auto split_to = [&](const std::uint32_t* from, std::uint32_t* table,
-                              std::uint16_t* low_table) {
-      kernel.split_row(from, width_ + 1, {table, low_table, layout_.plane, layout_.step});
-    };
+  /// Whether rows of the tables are in another order than they are summed up in.
+  bool is_split() const noexcept { return layout_.step > 1; }
+
+  /// Row `row` of the band that starts at row `start`.
+  kernels::SumRows table_row(int start, int row) noexcept {
     const std::int32_t offset = (start + row) * layout_.row;
-    split_to(sums.sums, sums_.data() + offset, low_sums_.data() + offset);
-    split_to(sums.squared_sums, squared_sums_.data() + row * layout_.row, nullptr);
-    if (has_tilted_sums()) {
-      const std::int32_t tilted_offset = layout_.tilted + offset;
-      split_to(tilted, sums_.data() + tilted_offset, low_sums_.data() + tilted_offset);
-    }
+    return {sums_.data() + offset, squared_sums_.data() + row * layout_.row,
+            low_sums_.data() + offset};
+  }
+
+  void split(const kernels::VisionKernelTable& kernel, const std::uint32_t* from, std::uint32_t* to,
+             std::uint16_t* low_to) const noexcept {
+    kernel.split_row(from, width_ + 1, {to, low_to, layout_.plane, layout_.step});
+  }
+  void split(const kernels::VisionKernelTable& kernel, const kernels::SumRows& from, int start,
+             int row) noexcept {
+    const kernels::SumRows to = table_row(start, row);
+    split(kernel, from.sums, to.sums, to.low_sums);
+    split(kernel, from.squared_sums, to.squared_sums, nullptr);
+  }
+  void split_tilted(const kernels::VisionKernelTable& kernel, const std::uint32_t* from, int start,
+                    int row) noexcept {
+    const kernels::SumRows to = table_row(start, row);
+    split(kernel, from, to.sums + layout_.tilted, to.low_sums + layout_.tilted);
   }
 
   int row_count_ = 0;
   int end_ = 0;    // of the rows in use
   int width_ = 0;  // of the newest band's level
   TableLayout layout_;
-  RowResizer rows_;
   std::vector<std::uint32_t> sums_;  // the tilted ones behind
   std::vector<std::uint16_t> low_sums_;
   std::vector<std::uint32_t> squared_sums_;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -66,44 +65,44 @@ class ResizePlan {
   }
 
  private:
-  /// Groups from the left, as far as their samples lie near enough to each other: those of all taps
-  /// or of pairs of taps.
+  /// Groups from the left, as far as their samples lie near enough to each other.
   void set_groups() {
-    constexpr auto size = static_cast<std::size_t>(kernels::tap_group_size);
     groups_.clear();
     narrow_group_count_ = 0;
-    if (source_.width < kernels::tap_group_span) return;
-    const auto start_of = [this](std::size_t tap) {
-      return std::min(columns_[tap].first, source_.width - kernels::tap_group_span);
-    };
-    const auto reaches = [this](std::int32_t start, std::size_t tap) {
-      return columns_[tap].second - start < kernels::tap_group_span;
-    };
-    for (std::size_t i = 0; i + size <= columns_.size(); i += size) {
+    if (source_.width < kernels::tap_group_span || target_.width < kernels::tap_group_size) return;
+    for (std::int32_t i = 0; i * kernels::tap_group_size < target_.width; ++i) {
+      const auto first = static_cast<std::size_t>(kernels::first_tap(i, target_.width));
       kernels::TapGroup group{};
-      group.starts[0] = start_of(i);
-      group.starts[1] = start_of(i + size / 2);
-      const bool narrow = reaches(group.starts[0], i + size - 1);
-      if (!narrow &&
-          !(reaches(group.starts[0], i + size / 2 - 1) && reaches(group.starts[1], i + size - 1))) {
+      if (narrow_group_count_ == i && make_group(first, 1, group)) {
+        ++narrow_group_count_;
+      } else if (!make_group(first, 2, group)) {
         return;
       }
-      constexpr std::uint8_t zero = 0x80;
-      for (auto& shuffle : group.shuffles) std::fill(std::begin(shuffle), std::end(shuffle), zero);
-      for (std::size_t k = 0; k < size; ++k) {
-        const kernels::LinearTap& tap = columns_[i + k];
-        const std::size_t span = narrow || k < size / 2 ? 0 : 1;
-        std::uint8_t* shuffle = group.shuffles[span] + 4 * k;
-        shuffle[0] = static_cast<std::uint8_t>(tap.first - group.starts[span]);
-        shuffle[2] = static_cast<std::uint8_t>(tap.second - group.starts[span]);
-        group.weights[2 * k] = static_cast<std::int16_t>(kernels::unit_weight - tap.second_weight);
-        group.weights[2 * k + 1] = static_cast<std::int16_t>(tap.second_weight);
-      }
       groups_.push_back(group);
-      if (narrow && narrow_group_count_ + 1 == static_cast<std::int32_t>(groups_.size())) {
-        ++narrow_group_count_;
-      }
     }
+  }
+
+  /// A group of the taps from `first` on, with so many spans for each half. False if a span does
+  /// not reach all of its taps' samples.
+  bool make_group(std::size_t first, std::size_t span_count, kernels::TapGroup& group) const {
+    constexpr std::size_t half_size = kernels::tap_group_size / 2;
+    constexpr std::uint8_t zero = 0x80;
+    for (auto& shuffles : group.shuffles) std::fill(std::begin(shuffles), std::end(shuffles), zero);
+    for (std::size_t i = 0; i < kernels::tap_group_size; ++i) {
+      const kernels::LinearTap& tap = columns_[first + i];
+      const std::size_t span = i % half_size * span_count / half_size;
+      std::int32_t& start = group.starts[i / half_size][span];
+      if (i % (half_size / span_count) == 0) {
+        start = std::min(tap.first, source_.width - kernels::tap_group_span);
+      }
+      if (tap.second - start >= kernels::tap_group_span) return false;
+      std::uint8_t* shuffle = group.shuffles[span] + 4 * i;
+      shuffle[0] = static_cast<std::uint8_t>(tap.first - start);
+      shuffle[2] = static_cast<std::uint8_t>(tap.second - start);
+      group.weights[2 * i] = static_cast<std::int16_t>(kernels::unit_weight - tap.second_weight);
+      group.weights[2 * i + 1] = static_cast<std::int16_t>(tap.second_weight);
+    }
+    return true;
   }
 
   Size source_;
@@ -114,47 +113,15 @@ class ResizePlan {
   std::int32_t narrow_group_count_ = 0;
 };
 
-/// The rows of a resized image one by one, best from top to bottom.
-class RowResizer {
- public:
-  /// Both stay alive as long as rows are asked for.
-  void start(const GrayView& image, const ResizePlan& plan) {
-    image_ = image;
-    plan_ = &plan;
-    for (auto& row : rows_) {
-      row.resize(static_cast<std::size_t>(plan.target().width));
-    }
-    row_numbers_ = {-1, -1};
-  }
-
-  /// Row y of the resized image: in `memory` for a row, or where the image itself has it.
-  const std::uint8_t* row(int y, std::uint8_t* memory) {
-    if (plan_->source() == plan_->target()) return image_.row(y);
-    const kernels::LinearTap& tap = plan_->row(y);
-    const std::uint16_t* first = source_row(tap.first);
-    const std::uint16_t* second = source_row(tap.second);
-    kernels::chosen_vision_table().blend_rows(first, second, tap.second_weight,
-                                              plan_->target().width, memory);
-    return memory;
-  }
-
- private:
-  /// A source row brought to the target's width. Neighbouring rows never share a place.
-  const std::uint16_t* source_row(int number) {
-    const std::size_t place = static_cast<std::size_t>(number) % 2;
-    if (row_numbers_[place] != number) {
-      kernels::chosen_vision_table().resize_row(image_.row(number), plan_->columns(),
-                                                rows_[place].data());
-      row_numbers_[place] = number;
-    }
-    return rows_[place].data();
-  }
-
-  GrayView image_;
-  const ResizePlan* plan_ = nullptr;
-  std::array<std::vector<std::uint16_t>, 2> rows_;
-  std::array<int, 2> row_numbers_{-1, -1};
-};
+/// Row y of the image resized: in `memory` for a row, or where the image itself has it.
+inline const std::uint8_t* resized_row(const GrayView& image, const ResizePlan& plan, int y,
+                                       std::uint8_t* memory) {
+  if (plan.source() == plan.target()) return image.row(y);
+  const kernels::LinearTap& tap = plan.row(y);
+  const kernels::SourceRows rows{image.row(tap.first), image.row(tap.second), tap.second_weight};
+  kernels::chosen_vision_table().resize_row(rows, plan.columns(), memory);
+  return memory;
+}
 
 }  // namespace detail
 
@@ -168,11 +135,9 @@ inline GrayImage resize_linear_exact(const GrayView& image, int width, int heigh
   }
   detail::ResizePlan plan;
   plan.set({image.width, image.height}, {width, height});
-  detail::RowResizer rows;
-  rows.start(image, plan);
   GrayImage result(width, height);
   for (int y = 0; y < height; ++y) {
-    const std::uint8_t* row = rows.row(y, result.row(y));
+    const std::uint8_t* row = detail::resized_row(image, plan, y, result.row(y));
     if (row != result.row(y)) std::copy(row, row + width, result.row(y));
   }
   return result;
