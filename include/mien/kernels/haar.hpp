@@ -116,12 +116,15 @@ struct HaarStage {
   std::int32_t most_uncertain;
 };
 
-/// The windows of one row, a step apart.
-struct HaarRow {
+/// The windows of a few rows. Those of a row are neighbours in the tables and have `word_count`
+/// words of bits and as many times haar_word factors.
+struct HaarRows {
   const std::uint16_t* sums;
   const std::uint32_t* wide_sums;
   const float* factors;
-  std::int32_t window_count;
+  std::int32_t row_count;
+  std::ptrdiff_t row;  // entries from one row's first window to the next one's
+  std::int32_t word_count;
 };
 
 /// A level's tables of sums and the windows that gather_windows takes from them.

@@ -97,48 +97,44 @@ struct GatheredWindows {
   }
 };
 
-template <class Node>
-MIEN_ALWAYS_INLINE void add_stump(const Node& node, Floats values, Floats factors,
-                                  Totals& totals) noexcept {
-  const Mask below = is_below(multiply(values, factors), node.threshold);
-  totals = add_where(below, totals, node.difference);
-}
-
-template <HaarShape Shape, int blocks, class Windows>
-MIEN_ALWAYS_INLINE void add_stumps(const HaarNode* nodes, int count, const Windows* windows,
-                                   const Floats* factors, Totals* totals) noexcept {
+/// Calls visit(block, stump, windows that go left) for one shape's stumps.
+template <HaarShape Shape, int blocks, class Windows, class Visit>
+MIEN_ALWAYS_INLINE void visit_stumps(const HaarNode* nodes, int count, const Windows* windows,
+                                     const Floats* factors, const Visit& visit) noexcept {
   for (int i = 0; i < count; ++i) {
     const HaarNode& node = nodes[i];
     const Corners<Shape> corners(node);
     MIEN_UNROLL
     for (int b = 0; b < blocks; ++b) {
-      const Values values = feature_values(corners, node, windows[b].sums);
-      add_stump(node, to_floats(values), factors[b], totals[b]);
+      const Floats values = to_floats(feature_values(corners, node, windows[b].sums));
+      visit(b, node, is_below(multiply(values, factors[b]), node.threshold));
     }
   }
 }
 
-template <int blocks, class Windows>
-MIEN_ALWAYS_INLINE void sum_stumps(const HaarStage& stage, const Windows* windows,
-                                   const Floats* factors, Totals* totals) noexcept {
+/// The same for all of a stage's stumps, in the order edges, lines, checkers, split and wide ones.
+template <int blocks, class Windows, class Visit>
+MIEN_ALWAYS_INLINE void visit_stumps(const HaarStage& stage, const Windows* windows,
+                                     const Floats* factors, const Visit& visit) noexcept {
   const HaarNode* nodes = stage.nodes;
-  add_stumps<HaarShape::edge, blocks>(nodes, stage.edges, windows, factors, totals);
+  visit_stumps<HaarShape::edge, blocks>(nodes, stage.edges, windows, factors, visit);
   nodes += stage.edges;
-  add_stumps<HaarShape::line, blocks>(nodes, stage.lines, windows, factors, totals);
+  visit_stumps<HaarShape::line, blocks>(nodes, stage.lines, windows, factors, visit);
   nodes += stage.lines;
-  add_stumps<HaarShape::checker, blocks>(nodes, stage.checkers, windows, factors, totals);
+  visit_stumps<HaarShape::checker, blocks>(nodes, stage.checkers, windows, factors, visit);
   for (int i = 0; i < stage.split_count; ++i) {
     const HaarSplitNode& node = stage.split_nodes[i];
     MIEN_UNROLL
     for (int b = 0; b < blocks; ++b) {
-      add_stump(node, split_values(node, stage.parts, windows[b].sums), factors[b], totals[b]);
+      const Floats values = split_values(node, stage.parts, windows[b].sums);
+      visit(b, node, is_below(multiply(values, factors[b]), node.threshold));
     }
   }
   for (int i = 0; i < stage.wide_count; ++i) {
     const HaarWideNode& node = stage.wide_nodes[i];
     MIEN_UNROLL
     for (int b = 0; b < blocks; ++b) {
-      add_stump(node, windows[b].wide_values(node), factors[b], totals[b]);
+      visit(b, node, is_below(multiply(windows[b].wide_values(node), factors[b]), node.threshold));
     }
   }
 }
@@ -206,7 +202,9 @@ MIEN_ALWAYS_INLINE void judge(const HaarStage& stage, const Windows* windows,
     totals[b] = broadcast_total(stage.right_leaves);
   }
   if (stage.tree_count == 0) {
-    sum_stumps<blocks>(stage, windows, factors, totals);
+    visit_stumps<blocks>(stage, windows, factors, [&](int b, const auto& node, Mask left) {
+      totals[b] = add_where(left, totals[b], node.difference);
+    });
   } else {
     MIEN_UNROLL
     for (int b = 0; b < blocks; ++b) sum_trees(stage, windows[b], factors[b], totals[b]);
@@ -219,47 +217,82 @@ MIEN_ALWAYS_INLINE void judge(const HaarStage& stage, const Windows* windows,
   }
 }
 
-/// One stage for blocks of a row, of which `firsts` are the first windows.
-template <int blocks>
-inline void scan_blocks(const HaarStage& stage, const HaarRow& row, const std::int32_t* firsts,
-                        std::uint32_t* alive, std::uint32_t* uncertain) noexcept {
-  AdjacentWindows windows[blocks];
-  Verdict verdicts[blocks];
+/// A block of the windows of rows: its number, by which its bits and factors are found, and its
+/// first entry in the tables.
+struct Block {
+  std::int32_t number;
+  std::ptrdiff_t first;
+};
+inline constexpr int blocks_of_word = haar_word / haar_block;
+
+/// One stage for blocks of rows. Returns the bits that were uncertain.
+template <int count>
+inline std::uint32_t scan_blocks(const HaarStage& stage, const HaarRows& rows, const Block* blocks,
+                                 std::uint32_t* alive, std::uint32_t* uncertain) noexcept {
+  AdjacentWindows windows[count];
+  Verdict verdicts[count];
+  std::uint32_t any_uncertain = 0;
   MIEN_UNROLL
-  for (int b = 0; b < blocks; ++b) {
-    windows[b] = {row.sums + firsts[b], row.factors + firsts[b], row.wide_sums + firsts[b]};
+  for (int b = 0; b < count; ++b) {
+    const Block& block = blocks[b];
+    windows[b] = {rows.sums + block.first, rows.factors + block.number * haar_block,
+                  rows.wide_sums + block.first};
   }
-  judge<blocks>(stage, windows, verdicts);
+  judge<count>(stage, windows, verdicts);
   MIEN_UNROLL
-  for (int b = 0; b < blocks; ++b) {
-    const std::int32_t word = firsts[b] / haar_word;
-    const int shift = firsts[b] % haar_word;
+  for (int b = 0; b < count; ++b) {
+    const std::int32_t word = blocks[b].number / blocks_of_word;
+    const int shift = blocks[b].number % blocks_of_word * haar_block;
     const Verdict& verdict = verdicts[b];
-    uncertain[word] |= alive[word] & verdict.uncertain << shift;
+    const std::uint32_t unsettled = alive[word] & verdict.uncertain << shift;
+    any_uncertain |= unsettled;
+    uncertain[word] |= unsettled;
     alive[word] &= (verdict.passed | verdict.uncertain) << shift | ~(block_bits << shift);
   }
+  return any_uncertain;
 }
 
-/// One stage for a row of windows. `alive` has a bit for each window, in words of haar_word; those
-/// of the windows that fail are cleared. `uncertain` gets the bits of those, among the alive, whose
-/// sum is too near to the threshold; they stay alive. Only blocks with windows alive are evaluated,
-/// several at once, which share the loads of nodes.
-inline void scan_row(const HaarStage& stage, const HaarRow& row, std::uint32_t* alive,
-                     std::uint32_t* uncertain) noexcept {
-  std::int32_t firsts[most_blocks];
-  int waiting = 0;
-  for (std::int32_t first = 0; first < row.window_count; first += haar_block) {
-    const int shift = first % haar_word;
-    if (shift == 0) uncertain[first / haar_word] = 0;
-    if ((alive[first / haar_word] >> shift & block_bits) == 0) continue;
-    firsts[waiting++] = first;
-    if (waiting < most_blocks) continue;
-    scan_blocks<most_blocks>(stage, row, firsts, alive, uncertain);
-    waiting = 0;
+/// One stage for a few rows of windows. `alive` has a bit for each window; those of the windows
+/// that fail are cleared. `uncertain` gets the bits of those, among the alive, whose sum is too
+/// near to the threshold; they stay alive. True if there are any. Only blocks with windows alive
+/// are evaluated, several at once, which share the loads of nodes.
+inline bool scan_rows(const HaarStage& stage, const HaarRows& rows, std::uint32_t* alive,
+                      std::uint32_t* uncertain) noexcept {
+  // Whether a block is alive is hard to predict, so that each one is written down, and some of them
+  // are overwritten: 0.96 of the time of asking first.
+  constexpr int full = 64;
+  Block list[full + blocks_of_word];
+  int count = 0;
+  std::uint32_t any_uncertain = 0;
+  const auto evaluate = [&](int least) {
+    const Block* blocks = list;
+    const Block* end = list + count;
+    for (; end - blocks >= most_blocks; blocks += most_blocks) {
+      any_uncertain |= scan_blocks<most_blocks>(stage, rows, blocks, alive, uncertain);
+    }
+    for (; end - blocks >= std::max(least, 2); blocks += 2) {
+      any_uncertain |= scan_blocks<2>(stage, rows, blocks, alive, uncertain);
+    }
+    for (; end - blocks >= least; ++blocks) {
+      any_uncertain |= scan_blocks<1>(stage, rows, blocks, alive, uncertain);
+    }
+    count = static_cast<int>(std::copy(blocks, end, list) - list);
+  };
+  for (std::int32_t y = 0; y < rows.row_count; ++y) {
+    const std::int32_t first_word = y * rows.word_count;
+    for (std::int32_t i = 0; i < rows.word_count; ++i) {
+      const std::uint32_t word = alive[first_word + i];
+      uncertain[first_word + i] = 0;
+      for (int b = 0; b < blocks_of_word; ++b) {
+        list[count] = {(first_word + i) * blocks_of_word + b,
+                       y * rows.row + i * haar_word + b * haar_block};
+        count += (word >> b * haar_block & block_bits) != 0;
+      }
+      if (count >= full) evaluate(most_blocks);
+    }
   }
-  const std::int32_t* rest = firsts;
-  for (; waiting >= 2; waiting -= 2, rest += 2) scan_blocks<2>(stage, row, rest, alive, uncertain);
-  if (waiting == 1) scan_blocks<1>(stage, row, rest, alive, uncertain);
+  evaluate(1);
+  return any_uncertain != 0;
 }
 
 /// One stage for a block of windows that gather_windows brought together. Returns the bits of those
@@ -272,4 +305,16 @@ inline std::uint32_t judge_gathered(const HaarStage& stage, const std::uint16_t*
   judge<1>(stage, &windows, &verdict);
   uncertain = verdict.uncertain;
   return verdict.passed;
+}
+
+/// The bits of the windows of such a block that go left at each stump of a stage, in the order of
+/// visit_stumps.
+inline void decide_gathered(const HaarStage& stage, const std::uint16_t* gathered,
+                            const std::uint32_t* wide_sums, const std::int32_t* origins,
+                            const float* factors, std::uint16_t* left) noexcept {
+  const GatheredWindows windows{gathered, factors, wide_sums, origins};
+  const Floats block_factors = load_factors(factors);
+  visit_stumps<1>(stage, &windows, &block_factors, [&](int, const auto&, Mask below) {
+    *left++ = static_cast<std::uint16_t>(bits(below));
+  });
 }

@@ -55,60 +55,53 @@ MIEN_ALWAYS_INLINE void transpose_eight(__m256i* rows) noexcept {
   }
 }
 
-/// Eight entries each of a half of registers, one register's `step` columns behind the one before.
-template <int step, int half>
-MIEN_ALWAYS_INLINE void store_columns(const __m256i* columns, int count,
-                                      std::uint16_t* to) noexcept {
+/// Up to eight neighbouring entries of sixteen windows, from `from` on in each, as columns that
+/// lie `step` apart.
+template <int step>
+MIEN_ALWAYS_INLINE void gather_columns(const std::uint16_t* from, const std::int32_t* origins,
+                                       int count, std::uint16_t* to) noexcept {
+  const auto entries = [from](std::int32_t origin) {
+    return reinterpret_cast<const __m128i*>(from + origin);
+  };
+  __m256i columns[8];
+  MIEN_UNROLL
+  for (int i = 0; i < 8; ++i) {
+    columns[i] = _mm256_loadu2_m128i(entries(origins[i + 8]), entries(origins[i]));
+  }
+  transpose_eight(columns);
   MIEN_UNROLL
   for (int i = 0; i < 8; ++i) {
     if (i == count) return;
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * step * haar_block),
-                     _mm256_extracti128_si256(columns[i], half));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to + i * step * haar_block), columns[i]);
   }
 }
 
-/// The entries of eight windows. Sixteen columns at a time fill a register. Windows come first, so
-/// that their places stay in registers.
 template <int step>
-inline void gather_eight(const HaarWindows& windows, const std::uint16_t* sums,
-                         const std::int32_t* origins, std::uint16_t* gathered) noexcept {
-  const std::uint16_t* window[8];
-  MIEN_UNROLL
-  for (int i = 0; i < 8; ++i) window[i] = sums + origins[i];
+inline void gather_sixteen(const HaarWindows& windows, const std::uint16_t* sums,
+                           const std::int32_t* origins, std::uint16_t* gathered) noexcept {
   for (std::int32_t y = 0; y < windows.height; ++y) {
     MIEN_UNROLL
     for (int plane = 0; plane < step; ++plane) {
-      std::ptrdiff_t from = y * windows.row + plane * windows.plane;
+      const std::uint16_t* from = sums + y * windows.row + plane * windows.plane;
       std::uint16_t* to = gathered + (y * windows.width + plane) * haar_block;
       int columns = (windows.width - plane + step - 1) / step;
-      for (; columns > 0; columns -= 16, from += 16, to += 16 * step * haar_block) {
-        __m256i entries[8];
-        MIEN_UNROLL
-        for (int i = 0; i < 8; ++i) {
-          entries[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(window[i] + from));
-        }
-        transpose_eight(entries);
-        if (columns >= 16) {
-          store_columns<step, 0>(entries, 8, to);
-          store_columns<step, 1>(entries, 8, to + 8 * step * haar_block);
-        } else if (columns >= 8) {
-          store_columns<step, 0>(entries, 8, to);
-          store_columns<step, 1>(entries, columns - 8, to + 8 * step * haar_block);
-        } else {
-          store_columns<step, 0>(entries, columns, to);
-        }
+      for (; columns >= 8; columns -= 8, from += 8, to += 8 * step * haar_block) {
+        gather_columns<step>(from, origins, 8, to);
+      }
+      // Windows of 24 pixels leave one, for which less is to be done.
+      if (columns == 1) {
+        gather_columns<step>(from, origins, 1, to);
+      } else if (columns > 0) {
+        gather_columns<step>(from, origins, columns, to);
       }
     }
   }
 }
 
 inline void gather_windows(const HaarWindows& windows, const std::uint16_t* sums,
-                           const std::int32_t* origins, std::int32_t count,
-                           std::uint16_t* gathered) noexcept {
-  for (std::int32_t first = 0; first < count; first += 8) {
-    const auto gather = windows.step == 1 ? &gather_eight<1> : &gather_eight<2>;
-    gather(windows, sums, origins + first, gathered + first);
-  }
+                           const std::int32_t* origins, std::uint16_t* gathered) noexcept {
+  const auto gather = windows.step == 1 ? &gather_sixteen<1> : &gather_sixteen<2>;
+  gather(windows, sums, origins, gathered);
 }
 
 /// Box sums of eight windows side by side.

@@ -129,16 +129,15 @@ MIEN_ALWAYS_INLINE Floats wide_adjacent_values(const HaarWideNode& node,
   return f;
 }
 
-/// The entries of up to haar_block windows, which begin at `origins` in a table, as
-/// [height][width][haar_block]. There are haar_block origins, whatever `count`.
+/// The entries of haar_block windows, which begin at `origins` in a table, as
+/// [height][width][haar_block]: aligned as a block.
 inline void gather_windows(const HaarWindows& windows, const std::uint16_t* sums,
-                           const std::int32_t* origins, std::int32_t count,
-                           std::uint16_t* gathered) noexcept {
+                           const std::int32_t* origins, std::uint16_t* gathered) noexcept {
   for (std::int32_t y = 0; y < windows.height; ++y) {
     for (std::int32_t x = 0; x < windows.width; ++x, gathered += haar_block) {
       const std::uint16_t* entry =
           sums + y * windows.row + x % windows.step * windows.plane + x / windows.step;
-      for (std::int32_t i = 0; i < count; ++i) gathered[i] = entry[origins[i]];
+      for (int i = 0; i < haar_block; ++i) gathered[i] = entry[origins[i]];
     }
   }
 }

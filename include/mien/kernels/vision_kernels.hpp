@@ -33,13 +33,16 @@ struct VisionKernelTable {
   void (*measure_contrast)(const ContrastRows& sums, const ContrastRows& squared_sums,
                            std::int32_t area, std::int64_t smallest_spread, std::int32_t count,
                            float* factors, std::uint32_t* contrasted) noexcept;
-  void (*scan_row)(const HaarStage&, const HaarRow&, std::uint32_t* alive,
-                   std::uint32_t* uncertain) noexcept;
+  bool (*scan_rows)(const HaarStage&, const HaarRows&, std::uint32_t* alive,
+                    std::uint32_t* uncertain) noexcept;
   void (*gather_windows)(const HaarWindows&, const std::uint16_t* sums, const std::int32_t* origins,
-                         std::int32_t count, std::uint16_t* gathered) noexcept;
+                         std::uint16_t* gathered) noexcept;
   std::uint32_t (*judge_gathered)(const HaarStage&, const std::uint16_t* gathered,
                                   const std::uint32_t* wide_sums, const std::int32_t* origins,
                                   const float* factors, std::uint32_t& uncertain) noexcept;
+  void (*decide_gathered)(const HaarStage&, const std::uint16_t* gathered,
+                          const std::uint32_t* wide_sums, const std::int32_t* origins,
+                          const float* factors, std::uint16_t* left) noexcept;
 };
 
 namespace baseline {
@@ -49,8 +52,8 @@ namespace baseline {
 #include <mien/kernels/pyramid_baseline.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &resize_row,       &sum_row,  &tilted_sum_row, &split_row,
-    &measure_contrast, &scan_row, &gather_windows, &judge_gathered};
+    &resize_row, &sum_row,        &tilted_sum_row, &split_row,      &measure_contrast,
+    &scan_rows,  &gather_windows, &judge_gathered, &decide_gathered};
 }  // namespace baseline
 
 #if MIEN_X86_TARGETS
@@ -70,8 +73,8 @@ namespace avx2 {
 #include <mien/kernels/pyramid_avx2.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &resize_row,       &sum_row,  &tilted_sum_row, &split_row,
-    &measure_contrast, &scan_row, &gather_windows, &judge_gathered};
+    &resize_row, &sum_row,        &tilted_sum_row, &split_row,      &measure_contrast,
+    &scan_rows,  &gather_windows, &judge_gathered, &decide_gathered};
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -90,8 +93,9 @@ namespace avx512 {
 #include <mien/kernels/haar.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &avx2::resize_row,       &avx2::sum_row, &avx2::tilted_sum_row, &avx2::split_row,
-    &avx2::measure_contrast, &scan_row,      &avx2::gather_windows, &judge_gathered};
+    &avx2::resize_row,     &avx2::sum_row,          &avx2::tilted_sum_row,
+    &avx2::split_row,      &avx2::measure_contrast, &scan_rows,
+    &avx2::gather_windows, &judge_gathered,         &decide_gathered};
 }  // namespace avx512
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -107,6 +107,14 @@ class CascadeScanner {
     tables_ = &tables;
     cascade.program().place_nodes(cascade.row_stages(), layout(), 1, nodes_);
     cascade.program().place_wide_nodes(layout(), wide_nodes_);
+    row_stages_.clear();
+    gathered_stages_.clear();
+    for (std::size_t i = 0; i < program().stage_count(); ++i) {
+      if (i < cascade.row_stages()) {
+        row_stages_.push_back(program().stage(i, nodes_, wide_nodes_));
+      }
+      gathered_stages_.push_back(program().stage(i, cascade.gathered_nodes(), wide_nodes_));
+    }
     waiting_.resize(std::max(waiting_.size(), program().stage_count() + 1));
     for (auto& windows : waiting_) windows.clear();
   }
@@ -117,16 +125,19 @@ class CascadeScanner {
   void scan(int start, int level_width, int window_rows) {
     const int positions = level_width + 1 - cascade_->cascade().window_width();
     if (positions <= 0) return;
-    window_count_ = (positions + layout().step - 1) / layout().step;
-    const auto words =
-        static_cast<std::size_t>((window_count_ + kernels::haar_word - 1) / kernels::haar_word);
+    const int step = layout().step;
+    window_count_ = (positions + step - 1) / step;
+    word_count_ = (window_count_ + kernels::haar_word - 1) / kernels::haar_word;
+    const auto words = static_cast<std::size_t>(rows_at_once * word_count_);
     factors_.resize(words * kernels::haar_word);
     contrasted_.resize(words);
     alive_.resize(words);
     uncertain_.resize(words);
-    for (int y = 0; y < window_rows; y += layout().step) {
-      measure_contrast(start, y);
-      scan_row((start + y) * layout().row);
+    for (int y = 0; y < window_rows; y += rows_at_once * step) {
+      row_count_ = std::min(rows_at_once, (window_rows - y + step - 1) / step);
+      origin_ = (start + y) * layout().row;
+      for (int i = 0; i < row_count_; ++i) measure_contrast(start, y + i * step, i);
+      scan_rows();
       evaluate_waiting(block);
     }
   }
@@ -138,12 +149,16 @@ class CascadeScanner {
     evaluate_waiting(1);
     std::vector<Window>& accepted = waiting_[program().stage_count()];
     const std::size_t last = program().stage_count() - 1;
-    totals_.resize(accepted.size());
-    if (!accepted.empty()) exact_sums(last, accepted.data(), accepted.size(), totals_.data());
-    for (std::size_t i = 0; i < accepted.size(); ++i) {
-      const int row = accepted[i].origin / layout().row;
-      const int x = accepted[i].origin % layout().row * layout().step;
-      accept(AcceptedWindow{x, row, static_cast<float>(totals_[i] - threshold(last))});
+    for (std::size_t first = 0; first < accepted.size(); first += block) {
+      const Window* windows = accepted.data() + first;
+      const std::size_t count = std::min(accepted.size() - first, block);
+      std::array<double, block> totals{};
+      exact_sums(last, windows, count, totals.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        const int row = windows[i].origin / layout().row;
+        const int x = windows[i].origin % layout().row * layout().step;
+        accept(AcceptedWindow{x, row, static_cast<float>(totals[i] - threshold(last))});
+      }
     }
     accepted.clear();
   }
@@ -163,19 +178,43 @@ class CascadeScanner {
   const HaarProgram& program() const noexcept { return cascade_->program(); }
   const TableLayout& layout() const noexcept { return tables_->layout(); }
 
-  /// The stages that whole rows go through, for the row whose first window is at `origin`.
-  void scan_row(std::int32_t origin) {
-    const kernels::HaarRow row{tables_->low_sums() + origin, tables_->sums() + origin,
-                               factors_.data(), window_count_};
+  /// From one row of windows to the next, in entries of the tables.
+  std::int32_t row_stride() const noexcept { return layout().row * layout().step; }
+
+  /// The stages that whole rows go through.
+  void scan_rows() {
+    const kernels::HaarRows rows{tables_->low_sums() + origin_,
+                                 tables_->sums() + origin_,
+                                 factors_.data(),
+                                 row_count_,
+                                 row_stride(),
+                                 word_count_};
     alive_ = contrasted_;
-    for (std::size_t number = 0; number < cascade_->row_stages(); ++number) {
-      if (number > 1) leave_to_wait(number, origin, has_few);
-      const kernels::HaarStage stage = program().stage(number, nodes_, wide_nodes_);
-      kernels::chosen_vision_table().scan_row(stage, row, alive_.data(), uncertain_.data());
-      settle_row(number, origin);
+    for (std::size_t number = 0; number < row_stages_.size(); ++number) {
+      if (number > 1) leave_to_wait(number, has_few);
+      if (kernels::chosen_vision_table().scan_rows(row_stages_[number], rows, alive_.data(),
+                                                   uncertain_.data())) {
+        settle(number);
+      }
       if (number == 0) leave_out_skipped();
     }
-    leave_to_wait(cascade_->row_stages(), origin, [](std::uint32_t) { return true; });
+    leave_to_wait(row_stages_.size(), [](std::uint32_t) { return true; });
+  }
+
+  /// Calls function(word's number, its first window's origin) for all words of the rows.
+  template <class Function>
+  void for_each_word(Function&& function) const {
+    std::size_t word = 0;
+    for (std::int32_t y = 0; y < row_count_; ++y) {
+      std::int32_t first = origin_ + y * row_stride();
+      for (std::int32_t i = 0; i < word_count_; ++i, first += kernels::haar_word) {
+        function(word++, first);
+      }
+    }
+  }
+
+  Window window(std::size_t word, std::int32_t first, int bit) const noexcept {
+    return {first + bit, factors_[word * kernels::haar_word + static_cast<std::size_t>(bit)]};
   }
 
   /// Whether a word of windows has one or two left, too few to go on with: 0.98 of the time.
@@ -186,20 +225,18 @@ class CascadeScanner {
 
   /// Lets the windows of those words wait for a stage of which chosen(bits) is true.
   template <class Chosen>
-  void leave_to_wait(std::size_t stage, std::int32_t origin, Chosen&& chosen) {
-    for (std::size_t i = 0; i < alive_.size(); ++i) {
-      if (alive_[i] == 0 || !chosen(alive_[i])) continue;
-      const auto first = static_cast<std::int32_t>(i) * kernels::haar_word;
-      for_each_bit(alive_[i], [&](int bit) {
-        const std::int32_t window = first + bit;
-        waiting_[stage].push_back({origin + window, factors_[static_cast<std::size_t>(window)]});
-      });
-      alive_[i] = 0;
-    }
+  void leave_to_wait(std::size_t stage, Chosen&& chosen) {
+    for_each_word([&](std::size_t word, std::int32_t first) {
+      if (alive_[word] == 0 || !chosen(alive_[word])) return;
+      for_each_bit(alive_[word],
+                   [&](int bit) { waiting_[stage].push_back(window(word, first, bit)); });
+      alive_[word] = 0;
+    });
   }
 
-  /// Of the windows of a band's row y; the band starts at row `start` of the tables of sums.
-  void measure_contrast(int start, int y) {
+  /// Of the windows of a band's row y, the i-th of the rows; the band starts at row `start` of the
+  /// tables of sums.
+  void measure_contrast(int start, int y, int i) {
     const Rect& inside = cascade_->inside();
     const auto corners = [&](const std::uint32_t* table, int row) {
       const auto at = [&](int dx, int dy) {
@@ -210,34 +247,36 @@ class CascadeScanner {
     };
     kernels::chosen_vision_table().measure_contrast(
         corners(tables_->sums(), start + y), corners(tables_->squared_sums(), y),
-        inside.width * inside.height, cascade_->smallest_spread(), window_count_, factors_.data(),
-        contrasted_.data());
+        inside.width * inside.height, cascade_->smallest_spread(), window_count_,
+        factors_.data() + i * word_count_ * kernels::haar_word,
+        contrasted_.data() + i * word_count_);
   }
 
   /// Decides exactly where single precision could not.
-  void settle_row(std::size_t stage, std::int32_t origin) {
-    for (std::size_t i = 0; i < uncertain_.size(); ++i) {
-      for_each_bit(uncertain_[i], [&](int bit) {
-        const std::int32_t window = static_cast<std::int32_t>(i) * kernels::haar_word + bit;
-        const float factor = factors_[static_cast<std::size_t>(window)];
-        if (!passes(stage, {origin + window, factor})) alive_[i] &= ~(1u << bit);
+  void settle(std::size_t stage) {
+    for_each_word([&](std::size_t word, std::int32_t first) {
+      for_each_bit(uncertain_[word], [&](int bit) {
+        if (!passes(stage, window(word, first, bit))) alive_[word] &= ~(1u << bit);
       });
-    }
+    });
   }
 
   /// After a looked-at window that fails the first stage, the next one of the row is not looked at.
   /// In a run of such windows these are every second one, starting with the first.
   void leave_out_skipped() noexcept {
     constexpr std::uint32_t even = 0x55555555u;
-    std::uint32_t skipped_first = 0;  // whether the word before skips this word's first window
-    for (std::size_t i = 0; i < alive_.size(); ++i) {
-      const std::uint32_t failed = contrasted_[i] & ~alive_[i] & ~skipped_first;
-      const std::uint32_t starts = failed & ~(failed << 1);
-      // Adding a run's first bit clears the run.
-      const std::uint32_t even_runs = failed & ~(failed + (starts & even));
-      const std::uint32_t looked_at = (even_runs & even) | (failed & ~even_runs & ~even);
-      alive_[i] &= ~(looked_at << 1 | skipped_first);
-      skipped_first = looked_at >> 31;
+    for (std::int32_t y = 0; y < row_count_; ++y) {
+      std::uint32_t skipped_first = 0;  // whether the word before skips this word's first window
+      for (std::int32_t i = 0; i < word_count_; ++i) {
+        const auto word = static_cast<std::size_t>(y * word_count_ + i);
+        const std::uint32_t failed = contrasted_[word] & ~alive_[word] & ~skipped_first;
+        const std::uint32_t starts = failed & ~(failed << 1);
+        // Adding a run's first bit clears the run.
+        const std::uint32_t even_runs = failed & ~(failed + (starts & even));
+        const std::uint32_t looked_at = (even_runs & even) | (failed & ~even_runs & ~even);
+        alive_[word] &= ~(looked_at << 1 | skipped_first);
+        skipped_first = looked_at >> 31;
+      }
     }
   }
 
@@ -264,20 +303,13 @@ class CascadeScanner {
 
   /// Up to a block of windows through as many stages as pay. What is left waits for the next one.
   void evaluate(const Window* windows, std::size_t count, std::size_t stage) {
-    std::array<std::int32_t, block> origins;
-    std::array<float, block> factors;
-    for (std::size_t i = 0; i < block; ++i) {
-      const Window& window = windows[i < count ? i : 0];
-      origins[i] = window.origin;
-      factors[i] = window.factor;
-    }
-    gather(origins.data(), count);
+    gather(windows, count);
     std::uint32_t alive = (1u << count) - 1;
     do {
       std::uint32_t uncertain = 0;
       const std::uint32_t passed = kernels::chosen_vision_table().judge_gathered(
-          program().stage(stage, cascade_->gathered_nodes(), wide_nodes_), gathered_.data()->lanes,
-          tables_->sums(), origins.data(), factors.data(), uncertain);
+          gathered_stages_[stage], gathered_.data()->lanes, tables_->sums(), origins_.data(),
+          block_factors_.data(), uncertain);
       for_each_bit(alive & uncertain, [&](int i) {
         if (!passes(stage, windows[i])) uncertain &= ~(1u << i);
       });
@@ -297,17 +329,22 @@ class CascadeScanner {
     return 2 * left > count || left * nodes_per_window > nodes;
   }
 
-  void gather(const std::int32_t* origins, std::size_t window_count) {
-    const auto count = static_cast<std::int32_t>(window_count);
+  /// Brings the sums of up to a block of windows together.
+  void gather(const Window* windows, std::size_t count) {
+    for (std::size_t i = 0; i < block; ++i) {
+      const Window& window = windows[i < count ? i : 0];
+      origins_[i] = window.origin;
+      block_factors_[i] = window.factor;
+    }
     const auto table = static_cast<std::size_t>(cascade_->gathered_size());
     const bool tilted = cascade_->cascade().has_tilted_features();
     gathered_.resize(tilted ? 2 * table : table);
-    const kernels::HaarWindows windows{cascade_->gathered_width(), cascade_->gathered_height(),
-                                       layout().step, layout().plane, layout().row};
+    const kernels::HaarWindows shape{cascade_->gathered_width(), cascade_->gathered_height(),
+                                     layout().step, layout().plane, layout().row};
     const auto gather_windows = kernels::chosen_vision_table().gather_windows;
-    gather_windows(windows, tables_->low_sums(), origins, count, gathered_.data()->lanes);
+    gather_windows(shape, tables_->low_sums(), origins_.data(), gathered_.data()->lanes);
     if (tilted) {
-      gather_windows(windows, tables_->low_sums() + layout().tilted, origins, count,
+      gather_windows(shape, tables_->low_sums() + layout().tilted, origins_.data(),
                      gathered_[table].lanes);
     }
   }
@@ -317,82 +354,99 @@ class CascadeScanner {
   }
 
   bool passes(std::size_t stage, const Window& window) const noexcept {
-    double total;
-    exact_sums(stage, &window, 1, &total);
-    return total >= threshold(stage);
+    return exact_sum(stage, window) >= threshold(stage);
   }
 
-  /// A stage's sums in double precision and in the file's order.
-  void exact_sums(std::size_t stage_number, const Window* windows, std::size_t count,
-                  double* totals) const noexcept {
+  /// A stage's sums, in double precision and in the file's order, of up to a block of windows,
+  /// which are added to `totals`.
+  void exact_sums(std::size_t number, const Window* windows, std::size_t count, double* totals) {
+    const kernels::HaarStage& stage = gathered_stages_[number];
+    if (stage.tree_count > 0) {
+      for (std::size_t w = 0; w < count; ++w) totals[w] += exact_sum(number, windows[w]);
+      return;
+    }
+    gather(windows, count);
     const Cascade& cascade = cascade_->cascade();
-    const CascadeStage& stage = cascade.stages()[stage_number];
-    std::fill_n(totals, count, 0.0);
+    const CascadeStage& described = cascade.stages()[number];
+    left_.resize(described.classifier_count);
+    kernels::chosen_vision_table().decide_gathered(stage, gathered_.data()->lanes, tables_->sums(),
+                                                   origins_.data(), block_factors_.data(),
+                                                   left_.data());
+    const std::int32_t* places = program().stump_places(number);
+    for (std::size_t i = 0; i < described.classifier_count; ++i) {
+      const WeakClassifier& stump = cascade.classifiers()[described.first_classifier + i];
+      const CascadeNode& node = cascade.nodes()[stump.first_node];
+      const std::array<double, 2> leaves{leaf(stump, node.right), leaf(stump, node.left)};
+      const unsigned left = left_[static_cast<std::size_t>(places[i])];
+      for (std::size_t w = 0; w < count; ++w) totals[w] += leaves[left >> w & 1u];
+    }
+  }
+
+  /// The same of one window, wherever it lies.
+  double exact_sum(std::size_t number, const Window& window) const noexcept {
+    const Cascade& cascade = cascade_->cascade();
+    const CascadeStage& stage = cascade.stages()[number];
+    double total = 0;
     for (std::size_t i = 0; i < stage.classifier_count; ++i) {
       const WeakClassifier& tree = cascade.classifiers()[stage.first_classifier + i];
-      const auto go_on = [&](int child, const PlacedCorners& corners, const Window& window) {
+      int child = 0;
+      do {
         const CascadeNode& node =
             cascade.nodes()[tree.first_node + static_cast<std::size_t>(child)];
-        return exact_value(corners, window) * window.factor < node.threshold ? node.left
-                                                                             : node.right;
-      };
-      const PlacedCorners root = placed_corners(tree, 0);
-      for (std::size_t w = 0; w < count; ++w) {
-        int child = go_on(0, root, windows[w]);
-        while (child > 0) child = go_on(child, placed_corners(tree, child), windows[w]);
-        totals[w] += static_cast<double>(
-            cascade.leaves()[tree.first_leaf + static_cast<std::size_t>(-child)]);
-      }
+        const float value = exact_value(cascade.features()[node.feature], window);
+        child = value * window.factor < node.threshold ? node.left : node.right;
+      } while (child > 0);
+      total += leaf(tree, child);
     }
+    return total;
   }
 
-  /// The corners of a feature's rectangles in the tables.
-  struct PlacedCorners {
-    std::array<std::int32_t, kernels::haar_wide_corners> entries;
-    std::array<std::uint32_t, kernels::haar_wide_corners> weights;
-    std::size_t count = 0;
-  };
-
-  PlacedCorners placed_corners(const WeakClassifier& tree, int node) const noexcept {
-    const Cascade& cascade = cascade_->cascade();
-    const CascadeNode& placed = cascade.nodes()[tree.first_node + static_cast<std::size_t>(node)];
-    const HaarFeature& feature = cascade.features()[placed.feature];
-    PlacedCorners corners;
-    for (int i = 0; i < feature.rect_count; ++i) {
-      for_each_corner(
-          feature.rects[static_cast<std::size_t>(i)], feature.tilted, [&](const Corner& corner) {
-            corners.entries[corners.count] = layout()(corner.x, corner.y, feature.tilted);
-            corners.weights[corners.count++] = static_cast<std::uint32_t>(corner.weight);
-          });
-    }
-    return corners;
+  /// A child that is not above 0 is a leaf.
+  double leaf(const WeakClassifier& tree, int child) const noexcept {
+    const std::size_t number = tree.first_leaf + static_cast<std::size_t>(-child);
+    return static_cast<double>(cascade_->cascade().leaves()[number]);
   }
 
-  float exact_value(const PlacedCorners& corners, const Window& window) const noexcept {
+  float exact_value(const HaarFeature& feature, const Window& window) const noexcept {
     const std::uint32_t* sums = tables_->sums() + window.origin;
     std::uint32_t value = 0;
-    for (std::size_t k = 0; k < corners.count; ++k) {
-      value += corners.weights[k] * sums[corners.entries[k]];
+    for (int i = 0; i < feature.rect_count; ++i) {
+      for_each_corner(feature.rects[static_cast<std::size_t>(i)], feature.tilted,
+                      [&](const Corner& corner) {
+                        value += static_cast<std::uint32_t>(corner.weight) *
+                                 sums[layout()(corner.x, corner.y, feature.tilted)];
+                      });
     }
     return static_cast<float>(static_cast<std::int32_t>(value));
   }
 
   static constexpr std::size_t block = kernels::haar_block;
   static constexpr std::size_t nodes_per_window = 12;  // by measurement
+  // Most blocks then find others to be evaluated with: 0.97 of the time of single rows.
+  static constexpr int rows_at_once = 16;
 
   const ScannableCascade* cascade_ = nullptr;
   const LevelTables* tables_ = nullptr;
-  std::int32_t window_count_ = 0;  // of a row
+  // Of the rows that are scanned together.
+  std::int32_t origin_ = 0;
+  std::int32_t row_count_ = 0;
+  std::int32_t window_count_ = 0;  // of each row
+  std::int32_t word_count_ = 0;    // of each row
   PlacedNodes nodes_;              // of the row stages, in the tables
   std::vector<kernels::HaarWideNode> wide_nodes_;
+  std::vector<kernels::HaarStage> row_stages_;
+  std::vector<kernels::HaarStage> gathered_stages_;
   std::vector<float> factors_;
-  // Bits of a row's windows.
+  // Bits of the rows' windows.
   std::vector<std::uint32_t> contrasted_;
   std::vector<std::uint32_t> alive_;
   std::vector<std::uint32_t> uncertain_;
   std::vector<std::vector<Window>> waiting_;  // for each stage, those accepted last
+  // A block of windows whose sums have been brought together.
+  std::array<std::int32_t, block> origins_{};
+  std::array<float, block> block_factors_{};
   std::vector<GatheredEntry> gathered_;
-  std::vector<double> totals_;  // of accepted windows
+  std::vector<std::uint16_t> left_;  // at each stump: which of them go left
 };
 
 }  // namespace mien::detail

@@ -421,6 +421,7 @@ inline void FaceDetector::Workspace::scan_all(const GrayView& image, const Searc
   const auto take_bands = [&](int thread) {
     Memory& memory = memories_[static_cast<std::size_t>(thread)];
     memory.candidates.clear();
+    memory.bands.clear();  // there are some if an exception ended the scan before
     memory.scanners.resize(std::max(ranges_.size(), memory.scanners.size()));
     for (std::size_t i = next++; i < bands_.size(); i = next++) {
       scan(image, searches, bands_[i], memory);

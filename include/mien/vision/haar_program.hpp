@@ -273,6 +273,10 @@ class HaarProgram {
   std::size_t stage_count() const noexcept { return stages_.size(); }
   /// Nodes of one stage.
   int node_count(std::size_t stage) const noexcept { return stages_[stage].node_count; }
+  /// Where the kernels have each stump of a stage of stumps, in the file's order.
+  const std::int32_t* stump_places(std::size_t stage) const noexcept {
+    return stump_places_.data() + stages_[stage].first_stump;
+  }
 
   /// The nodes of the first `stage_count` stages; corners are `scale` entries wide.
   void place_nodes(std::size_t stage_count, const TableLayout& layout, int scale,
@@ -347,6 +351,7 @@ class HaarProgram {
     std::size_t first_wide_node = 0;
     int node_count = 0;                          // of all kinds
     std::array<std::int32_t, 5> shape_counts{};  // of stumps
+    std::size_t first_stump = 0;
     std::size_t first_tree = 0;
     std::int32_t tree_count = 0;
     std::int32_t right_leaves = 0;  // of all stumps
@@ -398,6 +403,8 @@ class HaarProgram {
   void add_stumps(const Cascade& cascade, const WeakClassifier* first, const WeakClassifier* last,
                   const std::vector<ProgramFeature>& features, double scale, Stage& stage) {
     using kernels::HaarShape;
+    stage.first_stump = stump_places_.size();
+    stump_places_.resize(stage.first_stump + static_cast<std::size_t>(last - first));
     for (const HaarShape shape : {HaarShape::edge, HaarShape::line, HaarShape::checker,
                                   HaarShape::split, HaarShape::wide}) {
       for (const WeakClassifier* stump = first; stump != last; ++stump) {
@@ -411,7 +418,8 @@ class HaarProgram {
         add_node(feature, node.threshold, leaf(node.left) - leaf(node.right));
         stage.right_leaves += leaf(node.right);
         ++stage.shape_counts[static_cast<std::size_t>(shape)];
-        ++stage.node_count;
+        stump_places_[stage.first_stump + static_cast<std::size_t>(stump - first)] =
+            stage.node_count++;
       }
     }
   }
@@ -509,6 +517,7 @@ class HaarProgram {
   std::vector<kernels::HaarSplitNode> split_nodes_;
   std::vector<Node> wide_nodes_;
   std::vector<Stage> stages_;
+  std::vector<std::int32_t> stump_places_;
   std::vector<kernels::HaarTree> trees_;
   std::vector<kernels::HaarBranch> branches_;
   std::vector<std::int32_t> leaves_;
