@@ -141,7 +141,9 @@ class ExpressionClassifier {
       throw Error("box: expected a width and height of 1 or more, found " +
                   std::to_string(box.width) + "x" + std::to_string(box.height));
     }
-    return resize_antialiased(crop(photo, face_region(box)).view(), face_size(), face_size());
+    GrayImage beyond_edges;
+    return resize_antialiased(crop(photo, face_region(box), beyond_edges), face_size(),
+                              face_size());
   }
 
   /// Probabilities of the expressions of the face in a box of a gray photo, found by whatever

@@ -8,10 +8,12 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <mien/kernels/haar.hpp>
 #include <mien/kernels/instruction_set.hpp>
 #include <mien/kernels/pyramid.hpp>
+#include <mien/kernels/triangle_filter.hpp>
 
 #if MIEN_X86_TARGETS
 #include <immintrin.h>
@@ -43,6 +45,8 @@ struct VisionKernelTable {
   void (*decide_gathered)(const HaarStage&, const std::uint16_t* gathered,
                           const std::uint32_t* wide_sums, const std::int32_t* origins,
                           const float* factors, std::uint16_t* left) noexcept;
+  void (*filter_row)(const std::uint8_t* row, const RowFilter&, std::uint8_t* to) noexcept;
+  void (*filter_column)(const WeightedRows&, std::int32_t count, std::uint8_t* to) noexcept;
 };
 
 namespace baseline {
@@ -50,10 +54,11 @@ namespace baseline {
 //
 #include <mien/kernels/haar.inl>
 #include <mien/kernels/pyramid_baseline.inl>
+#include <mien/kernels/triangle_filter_baseline.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &resize_row, &sum_row,        &tilted_sum_row, &split_row,      &measure_contrast,
-    &scan_rows,  &gather_windows, &judge_gathered, &decide_gathered};
+    &resize_row,     &sum_row,        &tilted_sum_row,  &split_row,  &measure_contrast, &scan_rows,
+    &gather_windows, &judge_gathered, &decide_gathered, &filter_row, &filter_column};
 }  // namespace baseline
 
 #if MIEN_X86_TARGETS
@@ -71,10 +76,11 @@ namespace avx2 {
 //
 #include <mien/kernels/haar.inl>
 #include <mien/kernels/pyramid_avx2.inl>
+#include <mien/kernels/triangle_filter_avx2.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &resize_row, &sum_row,        &tilted_sum_row, &split_row,      &measure_contrast,
-    &scan_rows,  &gather_windows, &judge_gathered, &decide_gathered};
+    &resize_row,     &sum_row,        &tilted_sum_row,  &split_row,  &measure_contrast, &scan_rows,
+    &gather_windows, &judge_gathered, &decide_gathered, &filter_row, &filter_column};
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -93,9 +99,9 @@ namespace avx512 {
 #include <mien/kernels/haar.inl>
 
 inline constexpr VisionKernelTable vision_table = {
-    &avx2::resize_row,     &avx2::sum_row,          &avx2::tilted_sum_row,
-    &avx2::split_row,      &avx2::measure_contrast, &scan_rows,
-    &avx2::gather_windows, &judge_gathered,         &decide_gathered};
+    &avx2::resize_row,       &avx2::sum_row,    &avx2::tilted_sum_row, &avx2::split_row,
+    &avx2::measure_contrast, &scan_rows,        &avx2::gather_windows, &judge_gathered,
+    &decide_gathered,        &avx2::filter_row, &avx2::filter_column};
 }  // namespace avx512
 #if defined(__clang__)
 #pragma clang attribute pop
