@@ -1,5 +1,5 @@
 // Times the face detector on pictures of growing size and with growing smallest faces, and the
-// steps of one detection.
+// steps of one detection, at all levels of its pyramid and at each.
 //
 //   detector [--image=FILE] [--cascade=FILE.haar] [Google Benchmark's options]
 #include <algorithm>
@@ -122,21 +122,34 @@ void time_grouping(benchmark::State& state, const FaceDetector& detector,
   state.counters["windows"] = static_cast<double>(candidates.size());
 }
 
+std::string to_string(const Size& size) {
+  return std::to_string(size.width) + "x" + std::to_string(size.height);
+}
+
+/// What a detection does at some levels.
+void register_level_steps(const std::string& name, const Cascade& cascade, const GrayImage& picture,
+                          const std::vector<detail::Level>& levels) {
+  const bool tilted = cascade.has_tilted_features();
+  benchmark::RegisterBenchmark((name + "/resize").c_str(), time_resize, picture, levels)
+      ->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark((name + "/resize_and_sums").c_str(), time_tables, picture, levels,
+                               tilted)
+      ->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark((name + "/evaluation").c_str(), time_scan, picture, levels, cascade)
+      ->Unit(benchmark::kMillisecond);
+}
+
+/// The steps of a detection, at all levels together and at each.
 void register_steps(const FaceDetector& detector, const GrayImage& picture) {
   const std::vector<detail::Level> levels = levels_of(picture, detector.cascade());
-  const bool tilted = detector.cascade().has_tilted_features();
-  const std::string size = std::to_string(picture.width()) + "x" + std::to_string(picture.height());
-  const auto in_milliseconds = [](benchmark::internal::Benchmark* each) {
-    each->Unit(benchmark::kMillisecond);
-  };
-  in_milliseconds(
-      benchmark::RegisterBenchmark((size + "/resize").c_str(), time_resize, picture, levels));
-  in_milliseconds(benchmark::RegisterBenchmark((size + "/resize_and_sums").c_str(), time_tables,
-                                               picture, levels, tilted));
-  in_milliseconds(benchmark::RegisterBenchmark((size + "/evaluation").c_str(), time_scan, picture,
-                                               levels, detector.cascade()));
-  in_milliseconds(
-      benchmark::RegisterBenchmark((size + "/grouping").c_str(), time_grouping, detector, picture));
+  const std::string size = to_string({picture.width(), picture.height()});
+  register_level_steps(size, detector.cascade(), picture, levels);
+  benchmark::RegisterBenchmark((size + "/grouping").c_str(), time_grouping, detector, picture)
+      ->Unit(benchmark::kMillisecond);
+  for (const detail::Level& level : levels) {
+    register_level_steps(size + "/level:" + to_string(level.size), detector.cascade(), picture,
+                         {level});
+  }
 }
 
 }  // namespace
@@ -153,8 +166,7 @@ int main(int argc, char** argv) {
     for (const Size size : {Size{320, 240}, Size{640, 480}, Size{1280, 720}, Size{1920, 1080}}) {
       const GrayImage picture = fill(photo.view(), size);
       for (const int smallest_face : {0, 30, 60, 80, 120}) {
-        const std::string name = std::to_string(size.width) + "x" + std::to_string(size.height) +
-                                 "/min_size:" + std::to_string(smallest_face);
+        const std::string name = to_string(size) + "/min_size:" + std::to_string(smallest_face);
         benchmark::RegisterBenchmark(name.c_str(), time_detection, detector, picture, smallest_face)
             ->Unit(benchmark::kMillisecond);
       }
