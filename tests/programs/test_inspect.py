@@ -14,7 +14,8 @@ from mien_tools.export import export, own_network
 from mien_tools.networks import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
-MODEL = ROOT / "examples/models/mini_fer.mien"
+MODELS = ROOT / "examples/models"
+MODEL = MODELS / "mini_fer.mien"
 
 
 def run(programs: Path, *arguments: object) -> subprocess.CompletedProcess:
@@ -78,3 +79,14 @@ def test_the_own_model_is_the_default(programs: Path) -> None:
     assert result.returncode == 0
     assert result.stdout == run(programs, "--model", MODEL).stdout
     assert result.stdout.startswith("network: mini_fer\ninput: 1 x 40 x 40, ")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in MODELS.glob("*.mien")))
+def test_the_weights_that_ship_replay(programs: Path, name: str) -> None:
+    result = run(programs, "--model", MODELS / name, "--replay")
+    assert (result.returncode, result.stderr) == (0, ""), name
+    assert result.stdout.startswith(f"network: {name.removesuffix('.mien').removesuffix('_all')}\n")
+    vectors, difference = re.search(
+        r"verification vectors: (\d+), largest difference: (\S+)", result.stdout
+    ).groups()
+    assert int(vectors) > 0 and float(difference) < 1e-3, result.stdout
