@@ -68,7 +68,7 @@ class Trainer:
             )
         self.teachers = [load_network(Path(path)) for path in config.teacher]
         for _, teacher in self.teachers:
-            teacher.to(self.device)
+            self._place(teacher)
         self._move_data_to_device()
 
         torch.manual_seed(config.seed)
@@ -149,6 +149,9 @@ class Trainer:
             load_params(model, content["params"], path)
         if self.config.votes_weight:
             add_votes_head(model, FER_PLUS_COLUMNS)
+        return self._place(model)
+
+    def _place(self, model: nn.Module) -> nn.Module:
         if self.config.channels_last:
             model.to(memory_format=torch.channels_last)
         return model.to(self.device)

@@ -118,7 +118,7 @@ def interrupt_in_epoch(monkeypatch, epoch: int) -> None:
         (),
         ("--optimizer", "adam", "--schedule", "plateau", "--schedule-patience", "0", "--bf16"),
         ("--mixup", "0.4", "--crops-per-image", "2", "--votes-weight", "0.3", "--channels-last"),
-        ("--optimizer", "averaged-sgd", "--teacher", "TEACHER", "--ema", "0"),
+        ("--optimizer", "averaged-sgd", "--teacher", "TEACHER", "--ema", "0", "--channels-last"),
         ("--start-from", "TEACHER", "--votes-weight", "0.5", "--warmup-epochs", "1"),
     ],
     ids=[
