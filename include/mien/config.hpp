@@ -1,0 +1,21 @@
+// Header-only or compiled: where the bodies of functions are that cost compile time.
+//
+// As it comes, every source file that includes Mien sees all of it. With MIEN_COMPILED defined (the
+// CMake target mien::compiled does so) it sees declarations alone, and links a library made of one
+// source file:
+//
+//   #define MIEN_COMPILING
+//   #include <mien/mien.hpp>
+#pragma once
+
+#if defined(MIEN_COMPILED) && !defined(MIEN_COMPILING)
+#define MIEN_HAS_DEFINITIONS 0
+#else
+#define MIEN_HAS_DEFINITIONS 1
+#endif
+
+#if defined(MIEN_COMPILING)
+#define MIEN_INLINE
+#else
+#define MIEN_INLINE inline
+#endif
