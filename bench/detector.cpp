@@ -8,11 +8,14 @@
 #include <string>
 #include <vector>
 
-#include <mien/vision/cascade_scanner.hpp>
-#include <mien/vision/face_detector.hpp>
-#include <mien/vision/grouping.hpp>
-#include <mien/vision/level_tables.hpp>
-#include <mien/vision/resize.hpp>
+#include <mien/faces/haar/cascade_program.hpp>
+#include <mien/faces/haar/cascade_scanner.hpp>
+#include <mien/faces/haar/face_detector.hpp>
+#include <mien/faces/haar/grouping.hpp>
+#include <mien/faces/haar/level_sums.hpp>
+#include <mien/faces/haar/pyramid.hpp>
+#include <mien/image/resize.hpp>
+#include <mien/image/resize_plan.hpp>
 
 #include "common/image_file.hpp"
 #include "program.hpp"
@@ -47,14 +50,13 @@ void time_detection(benchmark::State& state, const FaceDetector& detector, const
 
 /// The levels at which a window fits into a picture, as the detector has them.
 std::vector<detail::Level> levels_of(const GrayImage& picture, const Cascade& cascade) {
+  const double scale_factor = DetectionOptions{}.scale_factor;
+  const Size size{picture.width(), picture.height()};
+  const Size window{cascade.window_width(), cascade.window_height()};
   std::vector<detail::Level> levels;
-  for (double factor = 1;; factor *= DetectionOptions{}.scale_factor) {
-    const auto scale = static_cast<float>(factor);
-    const Size size{static_cast<int>(static_cast<float>(picture.width()) / scale),
-                    static_cast<int>(static_cast<float>(picture.height()) / scale)};
-    if (size.width < cascade.window_width() || size.height < cascade.window_height()) return levels;
-    levels.push_back({scale, size, scale >= 2.0f ? 1 : 2});
-  }
+  detail::set_levels(size, scale_factor, detail::fitting_scale_count(window, size, scale_factor),
+                     levels);
+  return levels;
 }
 
 void time_resize(benchmark::State& state, const GrayImage& picture,
@@ -73,7 +75,7 @@ void time_resize(benchmark::State& state, const GrayImage& picture,
 
 void time_tables(benchmark::State& state, const GrayImage& picture,
                  const std::vector<detail::Level>& levels, bool tilted) {
-  detail::LevelTables tables;
+  detail::LevelSums tables;
   detail::ResizePlan plan;
   for (auto _ : state) {
     for (const detail::Level& level : levels) {
@@ -87,8 +89,8 @@ void time_tables(benchmark::State& state, const GrayImage& picture,
 
 void time_scan(benchmark::State& state, const GrayImage& picture,
                const std::vector<detail::Level>& levels, const Cascade& cascade) {
-  const detail::ScannableCascade scannable(cascade);
-  std::vector<detail::LevelTables> tables(levels.size());
+  const detail::CascadeProgram program(cascade);
+  std::vector<detail::LevelSums> tables(levels.size());
   detail::ResizePlan plan;
   for (std::size_t i = 0; i < levels.size(); ++i) {
     plan.set({picture.width(), picture.height()}, levels[i].size);
@@ -97,17 +99,17 @@ void time_scan(benchmark::State& state, const GrayImage& picture,
     tables[i].add(picture.view(), plan, 0, levels[i].size.height);
   }
   detail::CascadeScanner scanner;
-  int windows = 0;
+  std::size_t windows = 0;
   for (auto _ : state) {
     windows = 0;
     for (std::size_t i = 0; i < levels.size(); ++i) {
       const Size& size = levels[i].size;
-      scanner.start(scannable, tables[i]);
+      scanner.start(program, tables[i]);
       scanner.scan(0, size.width, size.height + 1 - cascade.window_height());
-      scanner.finish([&](const detail::AcceptedWindow&) { ++windows; });
+      windows += scanner.finish().size();
     }
   }
-  state.counters["windows"] = windows;
+  state.counters["windows"] = static_cast<double>(windows);
 }
 
 void time_grouping(benchmark::State& state, const FaceDetector& detector,

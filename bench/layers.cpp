@@ -6,12 +6,16 @@
 // MIEN_ISA=baseline|avx2|avx512 in the environment chooses the kernels.
 #include <cstddef>
 #include <ctime>
+#include <memory>
 #include <ratio>
 #include <string>
 
+#include <mien/graph/program.hpp>
 #include <mien/layers/layers.hpp>
+#include <mien/model.hpp>
 #include <mien/models/inception_fer.hpp>
 #include <mien/models/resnet33.hpp>
+#include <mien/network.hpp>
 #include <mien/tensor.hpp>
 
 #include "peak_fma.hpp"
@@ -46,24 +50,23 @@ void time_peak(benchmark::State& state) {
 
 template <class Layer, class Input>
 void time_layer(benchmark::State& state) {
-  using Step = Compiled<Layer, Input>;
-  using Output = typename Step::Output;
-  const WeightFile file = random_layer_file<Layer>();
-  TensorReader tensors(file);
-  const Step layer(tensors);
+  const Model model(random_layer_file<Layer, Input>());
+  const std::shared_ptr<const Program> layer = model.program();
   const RandomInputs inputs(1, Input::size);
-  detail::AlignedBuffer output(Output::size);
-  detail::AlignedBuffer scratch(Step::scratch_size);
+  detail::AlignedBuffer outputs(layer->output_shapes().front().size());
+  detail::AlignedBuffer arena(layer->arena_size());
+  const float* const input = inputs[0];
+  float* const output = outputs.data();
   const double start = cpu_seconds();
   for (auto _ : state) {
-    layer.forward(1, inputs[0], output.data(), scratch.data());
+    layer->run(1, &input, &output, arena.data());
     benchmark::ClobberMemory();
   }
   const double seconds = cpu_seconds() - start;
-  if constexpr (Step::multiply_adds > 0) {
-    count_operations_of_peak(state, Step::multiply_adds, seconds);
+  if (layer->multiply_adds() > 0) {
+    count_operations_of_peak(state, layer->multiply_adds(), seconds);
   }
-  constexpr std::size_t values = Step::parameter_count + Input::size + Output::size;
+  const std::size_t values = model.parameter_count() + Input::size + outputs.size();
   state.counters["bytes"] =
       benchmark::Counter(static_cast<double>(values * sizeof(float)), benchmark::Counter::kDefaults,
                          benchmark::Counter::kIs1024);

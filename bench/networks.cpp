@@ -1,5 +1,6 @@
 // Times whole networks: so many faces in one call, on one thread or two. MiniFER has the weights of
-// a file; the other networks have random ones, which takes no longer or shorter.
+// a file, and runs as a type and as a Model; the other networks have random weights, with which
+// they take the same time.
 //
 //   networks [--model=FILE.mien] [Google Benchmark's options]
 //
@@ -7,14 +8,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #if defined(__unix__)
 #include <sys/resource.h>
 #endif
 
+#include <mien/model.hpp>
 #include <mien/models/models.hpp>
 #include <mien/parallel.hpp>
 
@@ -24,7 +26,7 @@
 
 namespace {
 
-using mien::MiniFer;
+using namespace mien;
 using namespace mien::bench;
 
 /// Faces that are measured in rotation.
@@ -33,20 +35,24 @@ constexpr std::size_t input_count = 16;
 /// Faces that go through a layer together, as in ExpressionClassifier.
 constexpr int batch = 5;
 
-/// `faces` of them in one call.
-template <class Model>
-void time_inference(benchmark::State& state, const Model& network, int faces, int threads) {
-  const RandomInputs inputs(input_count, Model::Input::size);
+/// `faces` of them in one call, through a Network or Model.
+template <class AnyNetwork>
+void time_inference(benchmark::State& state, const AnyNetwork& network, int faces, int threads) {
+  const Model& model = network;
+  const std::shared_ptr<const Program> program = model.program();
+  const std::size_t input_size = program->input_shapes().front().size();
+  const auto count = static_cast<std::size_t>(faces);
+  const RandomInputs inputs(input_count, input_size);
   std::vector<float> input;
-  for (std::size_t i = 0; i < input_count + static_cast<std::size_t>(faces); ++i) {
-    input.insert(input.end(), inputs[i], inputs[i] + Model::Input::size);
+  for (std::size_t i = 0; i < input_count + count; ++i) {
+    input.insert(input.end(), inputs[i], inputs[i] + input_size);
   }
-  std::vector<float> output(static_cast<std::size_t>(faces) * Model::Output::size);
-  mien::ThreadPool pool(threads);
-  typename Model::Workspace workspace(std::min(faces, batch), threads);
+  std::vector<float> output(count * program->output_shapes().front().size());
+  ThreadPool pool(threads);
+  typename AnyNetwork::Workspace workspace(std::min(faces, batch), threads);
   std::size_t first = 0;
   for (auto _ : state) {
-    const float* const from = input.data() + first++ % input_count * Model::Input::size;
+    const float* const from = input.data() + first++ % input_count * input_size;
     if (threads == 1) {
       network.forward(faces, from, output.data(), workspace);
     } else {
@@ -54,24 +60,24 @@ void time_inference(benchmark::State& state, const Model& network, int faces, in
     }
     benchmark::ClobberMemory();
   }
-  count_operations(state, Model::multiply_adds * static_cast<std::size_t>(faces));
+  count_operations(state, program->multiply_adds() * count);
   state.counters["faces"] =
       benchmark::Counter(faces, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 /// Made when it is first measured: the large ones take seconds.
-template <class Model>
-const Model& random_network() {
-  static const Model network(random_network_file<Model>());
+template <class Network>
+const Network& random_network() {
+  static const Network network(random_network_file<Network>());
   return network;
 }
 
-template <class Model>
+template <class Network>
 void add_random_network() {
   for (const int faces : {1, 10}) {
-    const std::string name = std::string(Model::name) + "/" + std::to_string(faces);
+    const std::string name = std::string(Network::name) + "/" + std::to_string(faces);
     benchmark::RegisterBenchmark(name.c_str(), [faces](benchmark::State& state) {
-      time_inference(state, random_network<Model>(), faces, 1);
+      time_inference(state, random_network<Network>(), faces, 1);
     })->Unit(benchmark::kMicrosecond);
   }
 }
@@ -123,9 +129,14 @@ int main(int argc, char** argv) {
         ->Unit(benchmark::kMicrosecond)
         ->MeasureProcessCPUTime()
         ->UseRealTime();
-    mien::AllModels::for_each([](auto tag) {
-      using Model = typename decltype(tag)::type;
-      if constexpr (!std::is_same_v<Model, MiniFer>) add_random_network<Model>();
-    });
+    benchmark::RegisterBenchmark("model/mini_fer/1", time_inference<Model>, network.model(), 1, 1)
+        ->Unit(benchmark::kMicrosecond);
+    add_random_network<AlexNet>();
+    add_random_network<FerNet>();
+    add_random_network<FerNet256>();
+    add_random_network<VggNet>();
+    add_random_network<Vgg10>();
+    add_random_network<InceptionFer>();
+    add_random_network<ResNet33>();
   });
 }

@@ -7,7 +7,7 @@
 
 #include <Eigen/Core>
 
-#include <mien/kernels/instruction_set.hpp>
+#include <mien/kernels/instruction_sets.hpp>
 
 #if MIEN_X86_TARGETS
 #include <immintrin.h>
@@ -18,6 +18,11 @@ namespace mien::bench {
 // Enough independent chains to hide the latency of a multiply-add (4 or 5 cycles, 2 units), few
 // enough for 16 registers.
 inline constexpr int peak_chains = 12;
+
+// Floats of a vector.
+inline constexpr int peak_lanes_baseline = 4;
+inline constexpr int peak_lanes_avx2 = 8;
+inline constexpr int peak_lanes_avx512 = 16;
 
 /// Multiply-adds on registers: `rounds` on each of the chains, x * 0.5 + 1, which stay finite.
 /// Returns a sum of them, so that no compiler leaves them out.
@@ -67,6 +72,11 @@ __attribute__((target("avx512f"))) inline float multiply_add_chains_avx512(
   return _mm512_cvtss_f32(sum);
 }
 
+#else
+
+inline constexpr auto* multiply_add_chains_avx2 = &multiply_add_chains_baseline;
+inline constexpr auto* multiply_add_chains_avx512 = &multiply_add_chains_baseline;
+
 #endif  // MIEN_X86_TARGETS
 
 /// Multiply-add chains by one instruction set.
@@ -80,12 +90,14 @@ struct MultiplyAddChains {
 };
 
 inline MultiplyAddChains multiply_add_chains(InstructionSet set) noexcept {
-#if MIEN_X86_TARGETS
-  if (set == InstructionSet::avx512) return {16, multiply_add_chains_avx512};
-  if (set == InstructionSet::avx2) return {8, multiply_add_chains_avx2};
-#endif
-  (void)set;
-  return {4, multiply_add_chains_baseline};
+  switch (set) {
+#define MIEN_CASE(set, runs_here) \
+  case InstructionSet::set:       \
+    return {peak_lanes_##set, multiply_add_chains_##set};
+    MIEN_INSTRUCTION_SETS(MIEN_CASE)
+#undef MIEN_CASE
+  }
+  return {peak_lanes_baseline, multiply_add_chains_baseline};
 }
 
 /// The most floating-point operations a second that one core of this machine reached with the

@@ -9,7 +9,7 @@
 #include <benchmark/benchmark.h>
 
 #include <mien/error.hpp>
-#include <mien/kernels/instruction_set.hpp>
+#include <mien/kernels/instruction_sets.hpp>
 
 #include "compiler.hpp"
 

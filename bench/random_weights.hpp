@@ -8,76 +8,16 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <mien/binary.hpp>
-#include <mien/layers/layers.hpp>
+#include <mien/graph/graph.hpp>
+#include <mien/network.hpp>
 #include <mien/weights.hpp>
 
 namespace mien::bench {
-
-/// A tensor that a layer takes from its file: role ("weight", "running_var", ...) and shape.
-struct TensorShape {
-  std::string role;
-  std::vector<std::uint32_t> dimensions;
-
-  std::size_t size() const {
-    std::size_t product = 1;
-    for (const std::uint32_t dimension : dimensions) product *= dimension;
-    return product;
-  }
-};
-
-/// Appends the tensors that a layer takes, in order. Layers that are not named take none.
-template <class Layer>
-struct TensorsOf {
-  static void append(std::vector<TensorShape>&) {}
-};
-
-template <int In, int Out, class... Options>
-struct TensorsOf<Conv2d<In, Out, Options...>> {
-  static void append(std::vector<TensorShape>& tensors) {
-    using Layer = Conv2d<In, Out, Options...>;
-    tensors.push_back(
-        {"weight", {Out, In / Layer::groups, Layer::kernel::height, Layer::kernel::width}});
-    if (Layer::has_bias) tensors.push_back({"bias", {Out}});
-  }
-};
-
-template <int Channels>
-struct TensorsOf<BatchNorm2d<Channels>> {
-  static void append(std::vector<TensorShape>& tensors) {
-    for (const char* role : {"weight", "bias", "running_mean", "running_var"}) {
-      tensors.push_back({role, {Channels}});
-    }
-  }
-};
-
-template <int In, int Out, class... Options>
-struct TensorsOf<Dense<In, Out, Options...>> {
-  static void append(std::vector<TensorShape>& tensors) {
-    tensors.push_back({"weight", {Out, In}});
-    if (Dense<In, Out, Options...>::has_bias) tensors.push_back({"bias", {Out}});
-  }
-};
-
-template <class... Layers>
-struct TensorsOf<Sequential<Layers...>> {
-  static void append(std::vector<TensorShape>& tensors) {
-    (TensorsOf<Layers>::append(tensors), ...);
-  }
-};
-
-template <class Body, class Shortcut>
-struct TensorsOf<Residual<Body, Shortcut>> {
-  static void append(std::vector<TensorShape>& tensors) {
-    TensorsOf<Body>::append(tensors);
-    TensorsOf<Shortcut>::append(tensors);
-  }
-};
-
-template <class... Branches>
-struct TensorsOf<Concatenate<Branches...>> : TensorsOf<Sequential<Branches...>> {};
 
 /// Appends integers, floats and strings as binary.hpp describes them.
 class BinaryWriter {
@@ -95,7 +35,13 @@ class BinaryWriter {
     integer(bits);
   }
 
-  void string(const std::string& text) {
+  void f64(double value) {
+    std::uint64_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    integer(bits);
+  }
+
+  void string(std::string_view text) {
     integer(static_cast<std::uint16_t>(text.size()));
     bytes_.insert(bytes_.end(), text.begin(), text.end());
   }
@@ -124,60 +70,125 @@ class BinaryWriter {
   std::vector<std::uint8_t> bytes_;
 };
 
-/// A .mien file (weights.hpp describes it) of these tensors, without verification vectors; the
-/// values of each, in order, come from values(tensor).
+/// The tensors that a graph's nodes take, in order.
+inline std::vector<TensorSpec> tensors_of(const Graph& graph) {
+  std::vector<TensorSpec> tensors;
+  for (const Node& node : graph.nodes) {
+    const TensorSpecs specs = node.layer->tensors(node);
+    tensors.insert(tensors.end(), specs.specs.begin(), specs.specs.begin() + specs.count);
+  }
+  return tensors;
+}
+
+/// The bytes of a .mien file (weights.hpp describes it) of a graph, without test vectors; the
+/// values of each tensor, in order, come from values(tensor).
 template <class Values>
-WeightFile make_weight_file(const std::string& architecture, const Preprocessing& preprocessing,
-                            std::size_t labels, const std::vector<TensorShape>& tensors,
-                            Values&& values) {
+std::vector<std::uint8_t> weight_file_bytes(const Graph& graph, const Preprocessing& preprocessing,
+                                            const std::vector<std::string>& labels,
+                                            Values&& values) {
   constexpr std::size_t block_alignment = 64;
   const auto aligned = [](std::size_t position) {
     return (position + block_alignment - 1) / block_alignment * block_alignment;
   };
+  const std::vector<TensorSpec> tensors = tensors_of(graph);
+  const auto u32 = [](auto number) { return static_cast<std::uint32_t>(number); };
   const auto write_header = [&](std::size_t first_block) {
     BinaryWriter writer;
     writer.zeros_up_to(BinaryReader::header_size);
-    writer.string(architecture);
-    for (const int number : {preprocessing.input_channels, preprocessing.input_height,
-                             preprocessing.input_width, preprocessing.face_size}) {
-      writer.integer(static_cast<std::uint32_t>(number));
+    writer.string(graph.name);
+    writer.integer(u32(graph.inputs.size()));
+    for (const GraphInput& input : graph.inputs) {
+      writer.string(input.name);
+      writer.integer(u32(input.shape.channels));
+      writer.integer(u32(input.shape.height));
+      writer.integer(u32(input.shape.width));
     }
-    writer.f32(preprocessing.mean);
-    writer.f32(preprocessing.standard_deviation);
-    writer.f32(preprocessing.temperature);
-    writer.integer(std::uint32_t{preprocessing.equalize_histogram ? 1u : 0u});
-    writer.integer(static_cast<std::uint32_t>(labels));
-    for (std::size_t i = 0; i < labels; ++i) writer.string("class" + std::to_string(i));
-    writer.integer(static_cast<std::uint32_t>(tensors.size()));
+    writer.integer(u32(graph.nodes.size()));
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+      const Node& node = graph.nodes[n];
+      writer.string(node.layer->name);
+      writer.string(n < graph.node_names.size() ? graph.node_names[n] : "");
+      writer.integer(static_cast<std::uint8_t>(node.layer->option_count));
+      for (int i = 0; i < node.layer->option_count; ++i) {
+        writer.string(node.layer->options[i].name);
+        writer.f64(node.options[static_cast<std::size_t>(i)]);
+      }
+      writer.integer(static_cast<std::uint16_t>(node.input_count));
+      for (int i = 0; i < node.input_count; ++i) {
+        writer.integer(u32(graph.operands[static_cast<std::size_t>(node.first_input + i)]));
+      }
+      writer.integer(static_cast<std::uint16_t>(node.tensor_count));
+      for (int i = 0; i < node.tensor_count; ++i) writer.integer(u32(node.first_tensor + i));
+    }
+    writer.integer(u32(graph.outputs.size()));
+    for (const GraphOutput& output : graph.outputs) {
+      writer.string(output.name);
+      writer.integer(u32(output.value));
+    }
+    writer.integer(u32(tensors.size()));
     std::size_t block = first_block;
-    for (const TensorShape& tensor : tensors) {
+    for (const TensorSpec& tensor : tensors) {
       writer.string(tensor.role);
-      writer.integer(std::uint8_t{0});  // fp32
-      writer.integer(static_cast<std::uint8_t>(tensor.dimensions.size()));
-      for (const std::uint32_t dimension : tensor.dimensions) writer.integer(dimension);
+      writer.integer(static_cast<std::uint8_t>(NumberType::fp32));
+      writer.integer(static_cast<std::uint8_t>(tensor.rank));
+      for (int d = 0; d < tensor.rank; ++d) {
+        writer.integer(u32(tensor.dimensions[static_cast<std::size_t>(d)]));
+      }
       writer.integer(std::uint64_t{block});
       block = aligned(block + sizeof(float) * tensor.size());
     }
-    writer.integer(std::uint32_t{0});  // verification vectors
+    writer.integer(u32(labels.size()));
+    for (const std::string& label : labels) writer.string(label);
+    writer.f32(preprocessing.temperature);
+    writer.integer(u32(preprocessing.face_size));
+    writer.integer(std::uint8_t{preprocessing.equalize_histogram});
+    const auto channels = static_cast<std::size_t>(graph.inputs.front().shape.channels);
+    const auto per_channel = [&](const std::vector<float>& numbers, float otherwise) {
+      for (std::size_t c = 0; c < channels; ++c) {
+        writer.f32(c < numbers.size() ? numbers[c] : otherwise);
+      }
+    };
+    per_channel(preprocessing.mean, 0.0f);
+    per_channel(preprocessing.standard_deviation, 1.0f);
+    writer.f32(1e-3f);                 // tolerance
+    writer.integer(std::uint32_t{0});  // test vectors
+    writer.integer(std::uint32_t{0});  // that are replayed
     return writer;
   };
 
   BinaryWriter writer = write_header(aligned(write_header(0).bytes().size()));
-  for (const TensorShape& tensor : tensors) {
+  for (const TensorSpec& tensor : tensors) {
     writer.zeros_up_to(aligned(writer.bytes().size()));
     for (const float value : values(tensor)) writer.f32(value);
   }
-  writer.seal("MIEN", 1);
-  return WeightFile::from_memory(writer.bytes().data(), writer.bytes().size(), "random weights");
+  writer.seal("MIEN", 2);
+  return writer.bytes();
+}
+
+/// The same, read back.
+template <class Values>
+WeightFile make_weight_file(const Graph& graph, const Preprocessing& preprocessing,
+                            const std::vector<std::string>& labels, Values&& values) {
+  const std::vector<std::uint8_t> bytes =
+      weight_file_bytes(graph, preprocessing, labels, std::forward<Values>(values));
+  return WeightFile::from_memory(bytes.data(), bytes.size(), "random weights");
+}
+
+/// "class0", "class1", ...
+inline std::vector<std::string> numbered_labels(std::size_t count) {
+  std::vector<std::string> labels;
+  for (std::size_t i = 0; i < count; ++i) labels.push_back("class" + std::to_string(i));
+  return labels;
 }
 
 /// Numbers with which values neither vanish nor grow from layer to layer: filters as He et al.
 /// (arXiv 1502.01852) begin with, batch normalisations that do little.
 class RandomValues {
  public:
-  std::vector<float> operator()(const TensorShape& tensor) {
-    const bool is_filter = tensor.dimensions.size() > 1;
-    const auto inputs = static_cast<float>(tensor.size() / tensor.dimensions.front());
+  std::vector<float> operator()(const TensorSpec& tensor) {
+    const bool is_filter = tensor.rank > 1;
+    const auto outputs = static_cast<std::size_t>(tensor.dimensions[0]);
+    const auto inputs = static_cast<float>(tensor.size() / outputs);
     const float range = is_filter ? std::sqrt(6.0f / inputs) : 0.1f;
     const bool around_one = !is_filter && (tensor.role == "weight" || tensor.role == "running_var");
     std::uniform_real_distribution<float> distribution(-range, range);
@@ -190,24 +201,22 @@ class RandomValues {
   std::mt19937 generator_;
 };
 
-/// For a layer.
-template <class Layer>
+/// For a layer or Sequential on an input.
+template <class Layer, class InputShape>
 WeightFile random_layer_file() {
-  std::vector<TensorShape> tensors;
-  TensorsOf<Layer>::append(tensors);
-  return make_weight_file("random", {1, 1, 1, 1}, 0, tensors, RandomValues());
+  const Graph graph =
+      mien::detail::make_graph(mien::detail::StaticGraph<Layer, InputShape>::view, "random");
+  return make_weight_file(graph, {}, {}, RandomValues());
 }
 
-/// For a network.
+/// For a network that reads faces.
 template <class Network>
 WeightFile random_network_file() {
   using Input = typename Network::Input;
-  std::vector<TensorShape> tensors;
-  TensorsOf<typename Network::Layers>::append(tensors);
-  return make_weight_file(
-      std::string(Network::name),
-      {Input::channels, Input::height, Input::width, std::max(Input::height, Input::width)},
-      Network::Output::size, tensors, RandomValues());
+  Preprocessing preprocessing;
+  preprocessing.face_size = std::max(Input::height, Input::width);
+  return make_weight_file(Network::graph(), preprocessing, numbered_labels(Network::Output::size),
+                          RandomValues());
 }
 
 }  // namespace mien::bench

@@ -19,7 +19,8 @@
 
 #include <mien/binary.hpp>
 #include <mien/error.hpp>
-#include <mien/vision/face_detector.hpp>
+#include <mien/faces/haar/face_detector.hpp>
+#include <mien/kernels/instruction_sets.hpp>
 
 #include "compiler.hpp"
 #include "cpu_time.hpp"

@@ -22,6 +22,8 @@
 #include <vector>
 
 #include <mien/binary.hpp>
+#include <mien/error.hpp>
+#include <mien/kernels/instruction_sets.hpp>
 #include <mien/models/mini_fer.hpp>
 
 #include "compiler.hpp"

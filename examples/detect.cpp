@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <mien/vision/face_finder.hpp>
+#include <mien/faces/face_finder.hpp>
 
 #include "common/drawing.hpp"
 #include "common/image_file.hpp"

@@ -15,26 +15,25 @@
 #include <mien/mien.hpp>
 
 #include "common/confusion_picture.hpp"
+#include "common/crops_option.hpp"
 #include "common/face_output.hpp"
 #include "common/fer_csv.hpp"
 #include "common/model_option.hpp"
 #include "common/output_file.hpp"
 #include "common/program.hpp"
 #include "common/progress.hpp"
-#include "common/views_option.hpp"
 
 namespace {
 
 using namespace mien::examples;
 
 constexpr const char* program_name = "evaluate";
-using Classifier = mien::ExpressionClassifier<mien::AnyNetwork>;
-using Scores = Classifier::Scores;
+using Scores = std::vector<float>;  // one for each label
 
 struct Options {
   std::string data;
   std::vector<std::string> models;
-  mien::Views views = mien::Views::centre;
+  mien::Crops crops = mien::Crops::center;
   std::string usage;
   int threads = std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
   std::string logits;
@@ -56,7 +55,7 @@ void add_options(CLI::App& app, Options& options) {
       ->required();
   add_model_option(app, options.models,
                    "compares the networks, and their ensemble: the mean of their probabilities");
-  add_views_option(app, options.views);
+  add_crops_option(app, options.crops);
   app.add_option("--usage", options.usage,
                  "rows with this in the column Usage, or 'all'; default: PublicTest, or all if "
                  "there are none")
@@ -104,12 +103,13 @@ std::vector<LabelledFace> select(std::vector<LabelledFace> faces, const Options&
 }
 
 /// Every face's logits.
-std::vector<Scores> classify(const Classifier& classifier, const std::vector<LabelledFace>& faces,
-                             const Options& options, Progress& progress) {
+std::vector<Scores> classify(const mien::ExpressionClassifier& classifier,
+                             const std::vector<LabelledFace>& faces, const Options& options,
+                             Progress& progress) {
   // In batches that leave no thread idle and whose inputs fit into memory.
-  const std::size_t most = options.views == mien::Views::ten ? 16 : 128;
+  const std::size_t most = options.crops == mien::Crops::ten ? 16 : 128;
   mien::ThreadPool pool(options.threads);
-  Classifier::Workspace workspace(options.threads);
+  mien::ExpressionClassifier::Workspace workspace(options.threads);
   std::vector<Scores> logits;
   while (logits.size() < faces.size()) {
     std::vector<mien::GrayImage> images;
@@ -120,7 +120,7 @@ std::vector<Scores> classify(const Classifier& classifier, const std::vector<Lab
       images.push_back(classifier.face(face, {0, 0, face.width, face.height}));
     }
     for (const mien::GrayImage& image : images) views.push_back(image.view());
-    for (Scores& scores : classifier.logits(views, options.views, workspace, std::ref(pool))) {
+    for (Scores& scores : classifier.logits(views, options.crops, workspace, std::ref(pool))) {
       logits.push_back(std::move(scores));
     }
     progress.advance(images.size());
@@ -153,17 +153,17 @@ void write_logits(const std::string& path, const std::vector<LabelledFace>& face
 std::vector<Result> evaluate(const mien::Ensemble& networks, const std::vector<LabelledFace>& faces,
                              const Options& options) {
   const std::vector<std::string>& labels = networks.labels();
-  const std::size_t count = networks.networks().size();
+  const std::size_t count = networks.members().size();
   const auto face_count = static_cast<double>(faces.size());
   Progress progress("classifying", count * faces.size());
   std::vector<Result> results;
   std::vector<std::vector<Scores>> probabilities(faces.size());  // of every network for a face
-  for (const mien::AnyNetwork& network : networks.networks()) {
-    const Classifier classifier(network);
+  for (const mien::ExpressionClassifier& classifier : networks.members()) {
+    const mien::Model& network = classifier.network();
     std::vector<Scores> logits;
     const double milliseconds =
         milliseconds_of([&] { logits = classify(classifier, faces, options, progress); });
-    results.push_back({std::string(network.name()), network.file_name(), network.parameter_count(),
+    results.push_back({network.name(), network.file_name(), network.parameter_count(),
                        milliseconds / face_count, confusion(faces, logits, labels.size())});
     for (std::size_t i = 0; i < faces.size(); ++i) {
       probabilities[i].push_back(classifier.probabilities(logits[i]));
@@ -287,7 +287,7 @@ std::string to_table(const std::vector<Result>& results, const Options& options,
   std::ostringstream text;
   text << std::fixed << std::setprecision(2);
   text << "rows: " << results.front().matrix.total() << " (" << usage << ")\n"
-       << "views: " << (options.views == mien::Views::ten ? "ten" : "centre")
+       << "views: " << (options.crops == mien::Crops::ten ? "ten" : "centre")
        << ", threads: " << options.threads << "\n\n"
        << std::left << std::setw(16) << "network" << std::right << std::setw(12) << "parameters"
        << std::setw(13) << "accuracy, %" << std::setw(13) << "macro F1, %" << std::setw(12)

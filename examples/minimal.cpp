@@ -14,7 +14,7 @@ int main(int argc, char** argv) try {
     std::puts("usage: minimal MODEL.mien CASCADE.haar PHOTO");
     return argc == 2 && std::string(argv[1]) == "--help" ? 0 : 2;
   }
-  const mien::ExpressionReader<mien::MiniFer> reader(argv[1], argv[2]);
+  const mien::ExpressionReader reader(argv[1], argv[2]);
 
   int width, height;
   unsigned char* pixels = stbi_load(argv[3], &width, &height, nullptr, 3);

@@ -7,27 +7,26 @@
 
 #include <mien/mien.hpp>
 
+#include "common/crops_option.hpp"
 #include "common/drawing.hpp"
 #include "common/image_file.hpp"
 #include "common/model_option.hpp"
 #include "common/output_file.hpp"
 #include "common/photo_options.hpp"
 #include "common/program.hpp"
-#include "common/saliency_function.hpp"
 #include "common/saliency_picture.hpp"
-#include "common/views_option.hpp"
 
 namespace {
 
 using namespace mien::examples;
 
 constexpr const char* program_name = "photo";
-using Reader = mien::ExpressionReader<mien::Ensemble>;
-using Face = mien::Face<mien::Ensemble>;
+using mien::ExpressionReader;
+using mien::Face;
 
 struct Options : PhotoOptions {
   std::vector<std::string> models;
-  mien::Views views = mien::Views::centre;
+  mien::Crops crops = mien::Crops::center;
   std::string saliency;
 };
 
@@ -40,13 +39,13 @@ std::string percent(float probability) {
   return std::to_string(std::lround(100.0f * probability)) + " %";
 }
 
-void print(const Options& options, const Reader& reader, const std::string& path,
+void print(const Options& options, const ExpressionReader& reader, const std::string& path,
            const ImageFile& image, const std::vector<Face>& faces, const Milliseconds& time) {
   if (options.json) {
     nlohmann::ordered_json json = image_json(path, image);
     for (const Face& face : faces) json["faces"].push_back(face_json(reader, face));
-    for (const mien::AnyNetwork& network : reader.classifier().network().networks()) {
-      json["models"].push_back(network.name());
+    for (const mien::ExpressionClassifier& member : reader.networks().members()) {
+      json["models"].push_back(member.network().name());
     }
     json["milliseconds"] = {{"detect", time.detect}, {"classify", time.classify}};
     print_line(json_line(json));
@@ -62,7 +61,7 @@ void print(const Options& options, const Reader& reader, const std::string& path
   }
 }
 
-void draw(const std::string& path, const Reader& reader, Canvas canvas,
+void draw(const std::string& path, const ExpressionReader& reader, Canvas canvas,
           const std::vector<Face>& faces) {
   constexpr Color frame{80, 220, 100};
   for (const Face& face : faces) {
@@ -76,12 +75,13 @@ void draw(const std::string& path, const Reader& reader, Canvas canvas,
 
 /// The photo in gray, with what every network read each face's expression from.
 Canvas saliency_canvas(const mien::GrayImage& photo, const std::vector<Face>& faces,
-                       mien::Views views, const std::vector<SaliencyFunction>& networks) {
+                       mien::Crops crops, const std::vector<mien::FaceSaliency>& networks) {
   Canvas canvas = gray_canvas(photo);
+  mien::FaceSaliency::Workspace workspace;
   for (const Face& face : faces) {
     std::vector<mien::SaliencyMap> maps;
-    for (const SaliencyFunction& saliency : networks) {
-      maps.push_back(saliency(photo.view(), face.box, face.expression, views));
+    for (const mien::FaceSaliency& saliency : networks) {
+      maps.push_back(saliency.map(photo.view(), face.box, face.expression, crops, workspace));
     }
     draw_saliency(photo, maps, canvas);
   }
@@ -89,13 +89,15 @@ Canvas saliency_canvas(const mien::GrayImage& photo, const std::vector<Face>& fa
 }
 
 int run(const Options& options) {
-  const Reader reader(load_models(options.models), options.load_finder());
-  std::vector<SaliencyFunction> saliency;
+  std::vector<mien::WeightFile> files = load_weight_files(options.models);
+  const ExpressionReader reader(make_ensemble(files), options.load_finder());
+  std::vector<mien::FaceSaliency> saliency;
   if (!options.saliency.empty()) {
-    for (const auto& member : reader.classifier().members()) {
-      saliency.push_back(load_saliency(member));
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      saliency.emplace_back(reader.networks().members()[i], mien::Saliency(files[i]));
     }
   }
+  files.clear();
   return for_each_input(
       program_name, options.images, [&](const std::string& path, std::size_t number) {
         const ImageFile image = load_image(path);
@@ -106,7 +108,7 @@ int run(const Options& options) {
             [&] { detections = reader.finder().find(gray.view(), options.finder()); });
         std::vector<Face> faces;
         time.classify =
-            milliseconds_of([&] { faces = reader.read(gray.view(), detections, options.views); });
+            milliseconds_of([&] { faces = reader.read(gray.view(), detections, options.crops); });
         print(options, reader, path, image, faces, time);
         if (!options.output.empty()) {
           draw(numbered_path(options.output, number, options.images.size()), reader, Canvas(image),
@@ -114,7 +116,7 @@ int run(const Options& options) {
         }
         if (!options.saliency.empty()) {
           draw(numbered_path(options.saliency, number, options.images.size()), reader,
-               saliency_canvas(gray, faces, options.views, saliency), faces);
+               saliency_canvas(gray, faces, options.crops, saliency), faces);
         }
       });
 }
@@ -126,7 +128,7 @@ int main(int argc, char** argv) {
   Options options;
   add_photo_options(app, options);
   add_model_option(app, options.models, "the mean of the networks' probabilities");
-  add_views_option(app, options.views);
+  add_crops_option(app, options.crops);
   add_saliency_option(app, options.saliency);
   int status = success;
   if (!parse_command_line(app, argc, argv, status)) return status;

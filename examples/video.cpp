@@ -11,19 +11,18 @@
 
 #include <mien/mien.hpp>
 
+#include "common/crops_option.hpp"
 #include "common/detector_options.hpp"
 #include "common/face_output.hpp"
 #include "common/frames.hpp"
 #include "common/model_option.hpp"
 #include "common/program.hpp"
-#include "common/views_option.hpp"
 
 namespace {
 
 using namespace mien::examples;
 
 constexpr const char* program_name = "video";
-using Reader = mien::VideoReader<mien::Ensemble>;
 
 // What --fast stands for.
 constexpr int fast_refresh_interval = 30;
@@ -40,12 +39,12 @@ struct Options : DetectorOptions {
   std::optional<int> classify_interval;
   std::optional<double> smoothing;
   std::vector<std::string> models;
-  mien::Views views = mien::Views::centre;
+  mien::Crops crops = mien::Crops::center;
 
   mien::VideoOptions video() const {
     mien::VideoOptions result;
     result.tracker.finder = finder();
-    result.views = views;
+    result.crops = crops;
     if (fast) {
       result.tracker.refresh_interval = fast_refresh_interval;
       result.classify_interval = fast_classify_interval;
@@ -98,7 +97,7 @@ void add_options(CLI::App& app, Options& options) {
                  "frames; default: 0, not at all")
       ->type_name("FRAMES");
   add_model_option(app, options.models, "the mean of the networks' probabilities");
-  add_views_option(app, options.views);
+  add_crops_option(app, options.crops);
   add_detector_options(app, options);
   app.callback([&options] {
     try {
@@ -109,8 +108,8 @@ void add_options(CLI::App& app, Options& options) {
   });
 }
 
-void print(const Reader& reader, std::size_t frame,
-           const std::vector<mien::VideoFace<mien::Ensemble>>& faces, double milliseconds) {
+void print(const mien::VideoReader& reader, std::size_t frame,
+           const std::vector<mien::VideoFace>& faces, double milliseconds) {
   nlohmann::ordered_json json;
   json["frame"] = frame;
   json["faces"] = nlohmann::ordered_json::array();
@@ -125,13 +124,12 @@ void print(const Reader& reader, std::size_t frame,
 }
 
 void run(const Options& options) {
-  const mien::Ensemble networks = load_models(options.models);
-  Reader reader(mien::ExpressionReader<mien::Ensemble>(networks, options.load_finder()),
-                options.video());
+  const mien::ExpressionReader networks(load_models(options.models), options.load_finder());
+  mien::VideoReader reader(networks, options.video());
   FrameReader frames(options.width, options.height, options.format);
   for (std::size_t frame = 0; frames.next(); ++frame) {
     if (frame % static_cast<std::size_t>(options.every) != 0) continue;
-    const std::vector<mien::VideoFace<mien::Ensemble>>* faces = nullptr;
+    const std::vector<mien::VideoFace>* faces = nullptr;
     const double milliseconds = milliseconds_of([&] {
       faces = options.format == PixelFormat::gray
                   ? &reader.read(mien::GrayView(frames.pixels(), options.width, options.height))

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include <mien/weights.hpp>
@@ -36,11 +35,11 @@ inline std::vector<float> pseudo_random_image(std::size_t size, std::uint32_t se
 
 /// Values for a parameter. Filters keep the variance of their input behind a rectifier (He et al.,
 /// arXiv 1502.01852); scales and variances are 0.5 to 1.5, the rest -0.5 to 0.5.
-inline std::vector<float> pseudo_random_tensor(const mien::bench::TensorShape& tensor,
-                                               std::uint32_t seed) {
-  const bool is_filter = tensor.dimensions.size() > 1;
+inline std::vector<float> pseudo_random_tensor(const mien::TensorSpec& tensor, std::uint32_t seed) {
+  const bool is_filter = tensor.rank > 1;
   const bool around_one = !is_filter && (tensor.role == "weight" || tensor.role == "running_var");
-  const auto fan_in = static_cast<double>(tensor.size() / tensor.dimensions.front());
+  const auto outputs = static_cast<std::size_t>(tensor.dimensions[0]);
+  const auto fan_in = static_cast<double>(tensor.size() / outputs);
   const double range = is_filter ? std::sqrt(6.0 / fan_in) : 0.5;
   std::vector<float> values;
   for (const double value : pseudo_random(tensor.size(), seed)) {
@@ -49,14 +48,11 @@ inline std::vector<float> pseudo_random_tensor(const mien::bench::TensorShape& t
   return values;
 }
 
-/// A weight file of `Layers`, whose tensors have `first_seed` and those that follow.
-template <class Layers>
-mien::WeightFile pseudo_random_file(const std::string& architecture,
-                                    const mien::Preprocessing& preprocessing, std::size_t labels,
-                                    std::uint32_t first_seed) {
-  std::vector<mien::bench::TensorShape> tensors;
-  mien::bench::TensorsOf<Layers>::append(tensors);
+/// A weight file of a network, whose tensors have `first_seed` and those that follow.
+inline mien::WeightFile pseudo_random_file(const mien::Graph& graph,
+                                           const mien::Preprocessing& preprocessing,
+                                           std::size_t labels, std::uint32_t first_seed) {
   return mien::bench::make_weight_file(
-      architecture, preprocessing, labels, tensors,
-      [&](const auto& tensor) { return pseudo_random_tensor(tensor, first_seed++); });
+      graph, preprocessing, mien::bench::numbered_labels(labels),
+      [&](const mien::TensorSpec& tensor) { return pseudo_random_tensor(tensor, first_seed++); });
 }

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include <mien/vision/cascade.hpp>
-#include <mien/vision/image.hpp>
-#include <mien/vision/resize.hpp>
+#include <mien/faces/haar/cascade.hpp>
+#include <mien/image/image.hpp>
+#include <mien/image/resize.hpp>
 
 #include "haar_file.hpp"
 #include "vision_data.hpp"

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include <mien/vision/cascade.hpp>
-#include <mien/vision/face_detector.hpp>
-#include <mien/vision/grouping.hpp>
-#include <mien/vision/image.hpp>
+#include <mien/faces/haar/cascade.hpp>
+#include <mien/faces/haar/face_detector.hpp>
+#include <mien/faces/haar/grouping.hpp>
+#include <mien/image/image.hpp>
 
 namespace reference {
 

@@ -11,8 +11,8 @@
 
 #include <mien/binary.hpp>
 #include <mien/error.hpp>
-#include <mien/vision/cascade.hpp>
-#include <mien/vision/face_detector.hpp>
+#include <mien/faces/haar/cascade.hpp>
+#include <mien/faces/haar/face_detector.hpp>
 
 #include "haar_file.hpp"
 #include "sealed_bytes.hpp"

@@ -1,4 +1,4 @@
-// Networks chosen at run time, and several on one face, against PyTorch (data/make_ensemble.py).
+// Networks without a type, and several on one face, against PyTorch (data/make_ensemble.py).
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <mien/mien.hpp>
 
 #include "allocation_counter.hpp"
+#include "random_weights.hpp"
 #include "sealed_bytes.hpp"
 #include "tiny.hpp"
 #include "vision_data.hpp"
@@ -31,8 +32,6 @@ struct TinyColour : Network<TinyColour, Input<3, 4, 4>, Flatten, Dense<48, 7>> {
   static constexpr std::string_view name = "tiny_colour";
   using Network::Network;
 };
-
-using TinyModels = ModelList<Tiny, TinyWide, TinyColour>;
 
 const std::string tiny_path = MIEN_TEST_DATA "/tiny.mien";
 const std::string wide_path = MIEN_TEST_DATA "/tiny_wide.mien";
@@ -56,10 +55,26 @@ std::vector<float> as_vector(const Array& values) {
   return {values.begin(), values.end()};
 }
 
+std::vector<float> forward(const Model& network, const float* input, Model::Workspace& workspace) {
+  std::vector<float> output(network.output_shape(0).size());
+  network.forward(1, input, output.data(), workspace);
+  return output;
+}
+
+/// A network of `Tiny`'s layers that is not quite what reads faces.
+Model altered(
+    const std::vector<std::string>& labels, int face_size, void (*change)(Graph&) = [](Graph&) {}) {
+  Graph graph = Tiny::graph();
+  change(graph);
+  Preprocessing preprocessing;
+  preprocessing.face_size = face_size;
+  return Model(bench::make_weight_file(graph, preprocessing, labels, bench::RandomValues()));
+}
+
 }  // namespace
 
-TEST_CASE("a file's architecture chooses the network") {
-  const AnyNetwork network = AnyNetwork::load<TinyModels>(wide_path);
+TEST_CASE("a model is what its file says, whatever its type") {
+  const Model network = Model::load(wide_path);
   CHECK(network.name() == "tiny_wide");
   CHECK(network.parameter_count() == TinyWide::parameter_count);
   CHECK(network.multiply_adds() == TinyWide::multiply_adds);
@@ -68,32 +83,24 @@ TEST_CASE("a file's architecture chooses the network") {
   CHECK(network.labels() == TinyWide::load(wide_path).labels());
   CHECK(network.file_name() == wide_path);
   CHECK(network.verify() < 1e-5);
-  CHECK(AnyNetwork::load<TinyModels>(tiny_path).name() == "tiny");
+  CHECK(Model::load(tiny_path).name() == "tiny");
 }
 
-TEST_CASE("an unknown architecture is named with those that are known") {
-  CHECK_THROWS_WITH_AS(
-      (AnyNetwork::load<ModelList<Tiny, TinyColour>>(wide_path)),
-      (wide_path + ": architecture: expected one of 'tiny', 'tiny_colour', found 'tiny_wide'")
-          .c_str(),
-      Error);
-}
-
-TEST_CASE("any network computes what its own type does, in whatever order they take turns") {
+TEST_CASE("a model computes what its own type does, in whatever order they share a workspace") {
   const Tiny tiny = Tiny::load(tiny_path);
   const TinyWide wide = TinyWide::load(wide_path);
-  const AnyNetwork any_tiny = tiny;
-  const AnyNetwork any_wide = AnyNetwork::load<TinyModels>(wide_path);
+  const Model any_tiny = tiny;
+  const Model any_wide = Model::load(wide_path);
   std::vector<float> input(TinyWide::Input::size);
   for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<float>(i % 17) - 8.0f;
   Tiny::Workspace tiny_workspace;
   TinyWide::Workspace wide_workspace;
-  AnyNetwork::Workspace workspace;
+  Model::Workspace workspace;
   for (int turn = 0; turn < 2; ++turn) {
     CAPTURE(turn);
-    CHECK(any_wide.forward(input.data(), workspace) ==
+    CHECK(forward(any_wide, input.data(), workspace) ==
           as_vector(wide.forward(input.data(), wide_workspace)));
-    CHECK(any_tiny.forward(input.data(), workspace) ==
+    CHECK(forward(any_tiny, input.data(), workspace) ==
           as_vector(tiny.forward(input.data(), tiny_workspace)));
   }
 
@@ -104,96 +111,120 @@ TEST_CASE("any network computes what its own type does, in whatever order they t
 }
 
 TEST_CASE("an equalised network gives PyTorch's logits, and an ensemble its probabilities") {
-  const ExpressionClassifier<TinyWide> classifier(TinyWide::load(wide_path));
-  ExpressionClassifier<TinyWide>::Workspace workspace;
-  const ExpressionClassifier<Ensemble> typed(
-      Ensemble(Tiny::load(tiny_path), TinyWide::load(wide_path)));
-  const ExpressionClassifier<Ensemble> loaded(Ensemble::load<TinyModels>({tiny_path, wide_path}));
+  const ExpressionClassifier classifier(TinyWide::load(wide_path));
+  ExpressionClassifier::Workspace workspace;
+  const Ensemble typed({Tiny::load(tiny_path), TinyWide::load(wide_path)});
+  const Ensemble loaded = Ensemble::load({tiny_path, wide_path});
   for (std::istringstream& line : golden_lines("ensemble.txt")) {
     const auto seed = next<std::uint32_t>(line);
     const Rect box = next_rect(line);
-    const Views views = next<int>(line) == 10 ? Views::ten : Views::centre;
+    const Crops crops = next<int>(line) == 10 ? Crops::ten : Crops::center;
     CAPTURE(line.str());
     const GrayImage photo = noise_image(40, 30, seed);
     for (const float logit :
-         classifier.logits(classifier.face(photo.view(), box).view(), views, workspace)) {
+         classifier.logits(classifier.face(photo.view(), box).view(), crops, workspace)) {
       CHECK(logit == doctest::Approx(next<double>(line)).epsilon(1e-4));
     }
-    const std::vector<float> probabilities = typed.classify(photo.view(), box, views);
+    const std::vector<float> probabilities = typed.classify(photo.view(), box, crops);
     REQUIRE(probabilities.size() == 7);
     for (const float probability : probabilities) {
       CHECK(probability == doctest::Approx(next<double>(line)).epsilon(1e-4));
     }
-    CHECK(loaded.classify(photo.view(), box, views) == probabilities);
+    CHECK(loaded.classify(photo.view(), box, crops) == probabilities);
   }
 }
 
 TEST_CASE("several faces give an ensemble what each gives alone, on however many threads") {
-  const ExpressionClassifier<Ensemble> classifier(
-      Ensemble::load<TinyModels>({wide_path, tiny_path}));
+  const Ensemble networks = Ensemble::load({wide_path, tiny_path});
   const GrayImage photo = noise_image(40, 30, 7);
-  for (const Views views : {Views::centre, Views::ten}) {
+  for (const Crops crops : {Crops::center, Crops::ten}) {
     for (const int threads : {1, 3}) {
       CAPTURE(threads);
       ThreadPool pool(threads);
-      ExpressionClassifier<Ensemble>::Workspace workspace(threads);
+      Ensemble::Workspace workspace(threads);
       for (const Executor& executor : {Executor(), Executor(std::ref(pool))}) {
-        const auto found = classifier.classify(photo.view(), boxes, views, workspace, executor);
+        const auto found = networks.classify(photo.view(), boxes, crops, workspace, executor);
         REQUIRE(found.size() == boxes.size());
         for (std::size_t i = 0; i < boxes.size(); ++i) {
           CAPTURE(i);
-          CHECK(found[i] == classifier.classify(photo.view(), boxes[i], views));
+          CHECK(found[i] == networks.classify(photo.view(), boxes[i], crops));
         }
       }
     }
   }
-  ExpressionClassifier<Ensemble>::Workspace workspace;
-  CHECK(classifier.classify(photo.view(), std::vector<Rect>(), Views::ten, workspace).empty());
+  Ensemble::Workspace workspace;
+  CHECK(networks.classify(photo.view(), std::vector<Rect>(), Crops::ten, workspace).empty());
 }
 
 TEST_CASE("a network counts as often as it is in an ensemble") {
   const Tiny tiny = Tiny::load(tiny_path);
   const TinyWide wide = TinyWide::load(wide_path);
   const GrayImage photo = noise_image(40, 30, 3);
-  const auto tiny_scores = ExpressionClassifier<Tiny>(tiny).classify(photo.view(), boxes[0]);
-  const auto wide_scores = ExpressionClassifier<TinyWide>(wide).classify(photo.view(), boxes[0]);
+  const auto tiny_scores = ExpressionClassifier(tiny).classify(photo.view(), boxes[0]);
+  const auto wide_scores = ExpressionClassifier(wide).classify(photo.view(), boxes[0]);
   const auto probabilities = [&](const Ensemble& ensemble) {
-    return ExpressionClassifier<Ensemble>(ensemble).classify(photo.view(), boxes[0]);
+    return ensemble.classify(photo.view(), boxes[0]);
   };
-  CHECK(probabilities(Ensemble(tiny)) == as_vector(tiny_scores));
-  CHECK(probabilities(Ensemble(tiny, tiny)) == as_vector(tiny_scores));
-  const std::vector<float> mixed = probabilities(Ensemble(tiny, wide, tiny));
+  CHECK(probabilities(Ensemble(tiny)) == tiny_scores);
+  CHECK(probabilities({tiny, tiny}) == tiny_scores);
+  const std::vector<float> mixed = probabilities({tiny, wide, tiny});
   for (std::size_t i = 0; i < mixed.size(); ++i) {
     CAPTURE(i);
     CHECK(mixed[i] == doctest::Approx((2 * tiny_scores[i] + wide_scores[i]) / 3).epsilon(1e-6));
   }
+  CHECK(mean_probabilities({tiny_scores, wide_scores, tiny_scores}) == mixed);
+}
+
+TEST_CASE("a face is cut out and resized once for all networks of its size") {
+  const Tiny tiny = Tiny::load(tiny_path);
+  const TinyWide wide = TinyWide::load(wide_path);
+  const GrayImage photo = noise_image(40, 30, 3);
+  const auto allocations = [&](const Ensemble& ensemble) {
+    Ensemble::Workspace workspace;
+    ensemble.classify(photo.view(), boxes, Crops::ten, workspace);
+    const std::size_t before = allocation_count();
+    ensemble.classify(photo.view(), boxes, Crops::ten, workspace);
+    return allocation_count() - before;
+  };
+  // The networks themselves allocate nothing, cutting out and resizing do.
+  const std::size_t of_one = allocations(tiny.model());
+  CHECK(allocations({tiny, tiny, tiny}) == of_one);
+  CHECK(allocations({tiny, wide, tiny}) > of_one);
+  CHECK(allocations({tiny, wide, tiny}) == allocations({wide, tiny, wide, wide}));
 }
 
 TEST_CASE("readers of photos and videos take any network and ensembles") {
   const GrayImage photo = read_pgm(MIEN_TEST_DATA "/astronaut.pgm");
-  const ExpressionReader<Tiny> tiny(tiny_path, cascade_path);
+  const ExpressionReader tiny(tiny_path, cascade_path);
   const auto expected = tiny.read(photo.view());
   REQUIRE(expected.size() == 1);
+  for (const ExpressionReader& same : {ExpressionReader(Tiny::load(tiny_path), tiny.finder()),
+                                       ExpressionReader(Model::load(tiny_path), tiny.finder()),
+                                       ExpressionReader({tiny_path}, cascade_path)}) {
+    const auto faces = same.read(photo.view());
+    REQUIRE(faces.size() == 1);
+    CHECK(faces[0].box == expected[0].box);
+    CHECK(faces[0].expression == expected[0].expression);
+    CHECK(faces[0].probabilities == expected[0].probabilities);
+    CHECK(same.label(faces[0].expression) == tiny.label(expected[0].expression));
+  }
 
-  const ExpressionReader<AnyNetwork> any(AnyNetwork::load<TinyModels>(tiny_path), tiny.finder());
-  const auto faces = any.read(photo.view());
-  REQUIRE(faces.size() == 1);
-  CHECK(faces[0].box == expected[0].box);
-  CHECK(faces[0].expression == expected[0].expression);
-  CHECK(faces[0].probabilities == as_vector(expected[0].probabilities));
-  CHECK(any.label(faces[0].expression) == tiny.label(expected[0].expression));
-
-  const Ensemble networks = Ensemble::load<TinyModels>({tiny_path, wide_path});
-  const ExpressionReader<Ensemble> reader(networks, tiny.finder());
-  const auto both = reader.read(photo.view(), Views::ten);
+  const Ensemble networks = Ensemble::load({tiny_path, wide_path});
+  const ExpressionReader reader(networks, tiny.finder());
+  const auto both = reader.read(photo.view(), Crops::ten);
   REQUIRE(both.size() == 1);
   CHECK(both[0].box == expected[0].box);
-  CHECK(both[0].probabilities ==
-        ExpressionClassifier<Ensemble>(networks).classify(photo.view(), both[0].box, Views::ten));
+  CHECK(both[0].probabilities == networks.classify(photo.view(), both[0].box, Crops::ten));
+  for (const ExpressionReader& same :
+       {ExpressionReader({Tiny::load(tiny_path), TinyWide::load(wide_path)}, tiny.finder()),
+        ExpressionReader({tiny_path, wide_path}, cascade_path),
+        ExpressionReader(std::vector<std::string>{tiny_path, wide_path}, cascade_path)}) {
+    CHECK(same.read(photo.view(), Crops::ten).at(0).probabilities == both[0].probabilities);
+  }
 
   VideoOptions options;
-  options.views = Views::ten;
-  VideoReader<Ensemble> video(reader, options);
+  options.crops = Crops::ten;
+  VideoReader video(reader, options);
   for (int frame = 0; frame < 2; ++frame) {
     CAPTURE(frame);
     REQUIRE(video.read(photo.view()).size() == 1);
@@ -203,25 +234,50 @@ TEST_CASE("readers of photos and videos take any network and ensembles") {
 
 TEST_CASE("networks that do not belong together, and none, are errors") {
   const Tiny tiny = Tiny::load(tiny_path);
-  CHECK_THROWS_WITH_AS(Ensemble(tiny, Tiny(other_labels("other.mien"))),
+  CHECK_THROWS_WITH_AS(Ensemble({tiny, Tiny(other_labels("other.mien"))}),
                        ("other.mien: labels: expected those of " + tiny_path +
                         " (angry, disgust, fear, happy, sad, surprise, neutral), found Angry, "
                         "disgust, fear, happy, sad, surprise, neutral")
                            .c_str(),
                        Error);
-  CHECK_THROWS_WITH_AS(Ensemble(std::vector<AnyNetwork>()),
+  CHECK_THROWS_WITH_AS(Ensemble(std::vector<Model>()),
                        "ensemble: expected at least one network, found none", Error);
+}
+
+TEST_CASE("networks that read no expressions from gray faces are refused by name") {
   CHECK_THROWS_WITH_AS(
-      ExpressionClassifier<Ensemble>(Ensemble::load<TinyModels>({tiny_path, colour_path})),
+      Ensemble::load({tiny_path, colour_path}),
       (colour_path + ": input channels: expressions are read from gray faces: expected 1, found 3")
           .c_str(),
       Error);
+  const std::vector<std::string> labels = bench::numbered_labels(7);
+  const auto check = [](const Model& network, const char* message) {
+    CHECK_THROWS_WITH_AS(ExpressionClassifier{network}, message, Error);
+    CHECK_THROWS_WITH_AS(Ensemble{network}, message, Error);
+  };
+  CHECK(ExpressionClassifier(altered(labels, 8)).face_size() == 8);
+  check(altered(labels, 0),
+        "random weights: face size: expected that of a network whose input is a face, 1 or more, "
+        "found 0");
+  check(altered({}, 8),
+        "random weights: labels: expected the names of expressions, found none: it is no "
+        "classifier");
+  check(altered(labels, 8,
+                [](Graph& graph) {
+                  graph.outputs.push_back({"features", 3});
+                }),
+        "random weights: number of outputs: a classifier has one: expected 1, found 2");
+  check(altered(labels, 8,
+                [](Graph& graph) {
+                  graph.inputs.push_back({"mask", {1, 8, 8}});
+                  for (int& value : graph.operands) value += value > 0 ? 1 : 0;
+                  ++graph.outputs.front().value;
+                }),
+        "random weights: number of inputs: expressions are read from one face: expected 1, "
+        "found 2");
 }
 
-TEST_CASE("a workspace for no thread is an error of the first pass") {
-  const ExpressionClassifier<AnyNetwork> classifier(AnyNetwork::load<TinyModels>(tiny_path));
-  ExpressionClassifier<AnyNetwork>::Workspace workspace(0);
-  const GrayImage photo = noise_image(40, 30, 3);
-  CHECK_THROWS_WITH_AS(classifier.classify(photo.view(), boxes[0], Views::centre, workspace),
+TEST_CASE("a workspace for no thread is an error") {
+  CHECK_THROWS_WITH_AS(ExpressionClassifier::Workspace(0),
                        "workspace: threads: expected 1 or more, found 0", Error);
 }

@@ -5,7 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <mien/binary.hpp>
-#include <mien/vision/equalize_histogram.hpp>
+#include <mien/image/equalize_histogram.hpp>
 
 #include "vision_data.hpp"
 

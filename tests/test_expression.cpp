@@ -1,5 +1,6 @@
 // From a photo to probabilities, against Pillow and PyTorch (data/make_expressions.py).
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include <mien/mien.hpp>
 
+#include "allocation_counter.hpp"
 #include "sealed_bytes.hpp"
 #include "tiny.hpp"
 #include "vision_data.hpp"
@@ -25,72 +27,88 @@ const std::string cascade_path =
 }  // namespace
 
 TEST_CASE("boxes become the logits and probabilities that PyTorch computes") {
-  const ExpressionClassifier<Tiny> classifier(Tiny::load(tiny_path));
-  ExpressionClassifier<Tiny>::Workspace workspace;
+  const ExpressionClassifier classifier(Tiny::load(tiny_path));
+  ExpressionClassifier::Workspace workspace;
   for (std::istringstream& line : golden_lines("expressions.txt")) {
     const auto seed = next<std::uint32_t>(line);
     const Rect box = next_rect(line);
-    const Views views = next<int>(line) == 10 ? Views::ten : Views::centre;
+    const Crops crops = next<int>(line) == 10 ? Crops::ten : Crops::center;
     CAPTURE(line.str());
     const GrayImage photo = noise_image(40, 30, seed);
     const auto logits =
-        classifier.logits(classifier.face(photo.view(), box).view(), views, workspace);
+        classifier.logits(classifier.face(photo.view(), box).view(), crops, workspace);
     for (const float logit : logits)
       CHECK(logit == doctest::Approx(next<double>(line)).epsilon(1e-5));
-    for (const float probability : classifier.classify(photo.view(), box, views)) {
+    for (const float probability : classifier.classify(photo.view(), box, crops)) {
       CHECK(probability == doctest::Approx(next<double>(line)).epsilon(1e-5));
     }
   }
 }
 
 TEST_CASE("several faces give what each gives alone, on however many threads") {
-  const ExpressionClassifier<Tiny> classifier(Tiny::load(tiny_path));
+  const ExpressionClassifier classifier(Tiny::load(tiny_path));
   const GrayImage photo = noise_image(40, 30, 7);
   const std::vector<Rect> boxes = {{0, 0, 20, 20}, {5, 3, 9, 12}, {-2, 8, 30, 30}, {20, 10, 7, 7}};
-  for (const Views views : {Views::centre, Views::ten}) {
+  for (const Crops crops : {Crops::center, Crops::ten}) {
     for (const int threads : {1, 2, 5}) {
       CAPTURE(threads);
       ThreadPool pool(threads);
-      ExpressionClassifier<Tiny>::Workspace workspace(threads);
+      ExpressionClassifier::Workspace workspace(threads);
       for (const Executor& executor : {Executor(), Executor(std::ref(pool))}) {
-        const auto found = classifier.classify(photo.view(), boxes, views, workspace, executor);
+        const auto found = classifier.classify(photo.view(), boxes, crops, workspace, executor);
         REQUIRE(found.size() == boxes.size());
         for (std::size_t i = 0; i < boxes.size(); ++i) {
           CAPTURE(i);
-          CHECK(found[i] == classifier.classify(photo.view(), boxes[i], views));
+          CHECK(found[i] == classifier.classify(photo.view(), boxes[i], crops));
         }
       }
     }
   }
-  ExpressionClassifier<Tiny>::Workspace workspace;
-  CHECK(classifier.classify(photo.view(), std::vector<Rect>(), Views::ten, workspace).empty());
+  ExpressionClassifier::Workspace workspace;
+  CHECK(classifier.classify(photo.view(), std::vector<Rect>(), Crops::ten, workspace).empty());
 }
 
 TEST_CASE("a network that asks for it gets equalised faces, each by itself") {
   Bytes bytes = read_file(tiny_path);
-  const std::string name = "tiny";
-  const auto flags = std::search(bytes.begin(), bytes.end(), name.begin(), name.end()) + 4 + 7 * 4;
-  *flags = 1;
+  // Behind the last label stand temperature, face size and this.
+  const std::string label = "neutral";
+  const auto last = std::search(bytes.begin(), bytes.end(), label.begin(), label.end());
+  *(last + 7 + 4 + 4) = 1;
   reseal(bytes);
-  const ExpressionClassifier<Tiny> equalising(
-      Tiny(WeightFile::from_memory(bytes.data(), bytes.size())));
-  const ExpressionClassifier<Tiny> plain(Tiny::load(tiny_path));
-  ExpressionClassifier<Tiny>::Workspace workspace;
+  const ExpressionClassifier equalising(Tiny(WeightFile::from_memory(bytes.data(), bytes.size())));
+  const ExpressionClassifier plain(Tiny::load(tiny_path));
+  ExpressionClassifier::Workspace workspace;
   std::vector<GrayImage> faces;
-  std::vector<GrayView> face_views;
+  std::vector<GrayView> views;
   for (std::uint32_t seed = 0; seed < 3; ++seed) {
     faces.push_back(noise_image(10, 10, seed));
     for (int i = 0; i < 100; ++i) faces.back().row(0)[i] /= 3;
   }
-  for (const GrayImage& face : faces) face_views.push_back(face.view());
-  for (const Views views : {Views::centre, Views::ten}) {
-    const auto found = equalising.logits(face_views, views, workspace);
+  for (const GrayImage& face : faces) views.push_back(face.view());
+  for (const Crops crops : {Crops::center, Crops::ten}) {
+    const auto found = equalising.logits(views, crops, workspace);
     for (std::size_t i = 0; i < faces.size(); ++i) {
       CAPTURE(i);
-      const GrayImage equalized = equalize_histogram(face_views[i]);
-      CHECK(found[i] == plain.logits(equalized.view(), views, workspace));
-      CHECK(found[i] != plain.logits(face_views[i], views, workspace));
+      const GrayImage equalized = equalize_histogram(views[i]);
+      CHECK(found[i] == plain.logits(equalized.view(), crops, workspace));
+      CHECK(found[i] != plain.logits(views[i], crops, workspace));
     }
+  }
+}
+
+TEST_CASE("a classifier that has seen as many faces allocates nothing") {
+  const ExpressionClassifier classifier(Tiny::load(tiny_path));
+  ExpressionClassifier::Workspace workspace;
+  const GrayImage face = noise_image(10, 10, 1);
+  const GrayView faces[] = {face.view(), face.view(), face.view()};
+  std::vector<float> logits(3 * classifier.labels().size());
+  for (const Crops crops : {Crops::ten, Crops::center}) {
+    classifier.logits(faces, 3, crops, logits.data(), workspace);
+    const std::size_t before = allocation_count();
+    classifier.logits(faces, 3, crops, logits.data(), workspace);
+    CHECK(allocation_count() == before);
+    const std::vector<float> one = classifier.logits(face.view(), crops, workspace);
+    CHECK(std::vector<float>(logits.begin() + 14, logits.end()) == one);
   }
 }
 
@@ -101,18 +119,18 @@ TEST_CASE("a face is a square around its box") {
 }
 
 TEST_CASE("faces of another size and boxes without pixels are errors") {
-  const ExpressionClassifier<Tiny> classifier(Tiny::load(tiny_path));
-  ExpressionClassifier<Tiny>::Workspace workspace;
+  const ExpressionClassifier classifier(Tiny::load(tiny_path));
+  ExpressionClassifier::Workspace workspace;
   const GrayImage photo(40, 30);
-  CHECK_THROWS_WITH_AS(classifier.logits(photo.view(), Views::centre, workspace),
+  CHECK_THROWS_WITH_AS(classifier.logits(photo.view(), Crops::center, workspace),
                        "face: expected 10x10 pixels, found 40x30", Error);
-  CHECK_THROWS_AS(classifier.logits(GrayView(), Views::ten, workspace), Error);
+  CHECK_THROWS_AS(classifier.logits(GrayView(), Crops::ten, workspace), Error);
   CHECK_THROWS_AS(classifier.classify(photo.view(), {1, 1, 0, 5}), Error);
   CHECK_THROWS_AS(classifier.classify(photo.view(), {50, 1, 5, 5}), Error);
 }
 
 TEST_CASE("a reader finds and classifies the faces of gray and colour photos alike") {
-  const ExpressionReader<Tiny> reader(tiny_path, cascade_path);
+  const ExpressionReader reader(tiny_path, cascade_path);
   const GrayImage photo = read_pgm(MIEN_TEST_DATA "/astronaut.pgm");
   const auto faces = reader.read(photo.view());
   const std::vector<Detection> detections = reader.detector().detect(photo.view());
@@ -120,8 +138,8 @@ TEST_CASE("a reader finds and classifies the faces of gray and colour photos ali
   REQUIRE(detections.size() == 1);
   CHECK(faces[0].box == detections[0].box);
   CHECK(faces[0].neighbors == detections[0].neighbors);
-  CHECK(faces[0].probabilities == reader.classifier().classify(photo.view(), faces[0].box));
-  CHECK(reader.label(faces[0].expression) == reader.classifier().labels()[faces[0].expression]);
+  CHECK(faces[0].probabilities == reader.networks().classify(photo.view(), faces[0].box));
+  CHECK(reader.label(faces[0].expression) == reader.labels()[faces[0].expression]);
   for (const float probability : faces[0].probabilities) {
     CHECK(probability <= faces[0].probabilities[faces[0].expression]);
   }

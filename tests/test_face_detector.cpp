@@ -8,14 +8,16 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include <mien/error.hpp>
+#include <mien/faces/haar/cascade.hpp>
+#include <mien/faces/haar/face_detector.hpp>
+#include <mien/faces/haar/flat_windows.hpp>
 #include <mien/parallel.hpp>
-#include <mien/vision/cascade.hpp>
-#include <mien/vision/face_detector.hpp>
 
 #include "allocation_counter.hpp"
 #include "random_cascade.hpp"
@@ -368,6 +370,22 @@ TEST_CASE("several searches must agree on scale factor and region") {
   found.resize(5);
   FaceDetector::detect_all(image.view(), {}, workspace, found);
   CHECK(found.empty());
+}
+
+TEST_CASE("copies of detectors and workspaces find the same") {
+  const GrayImage image = test_image("astronaut.pgm");
+  const FaceDetector copy = detector(frontal);
+  const std::vector<Detection> expected = copy.detect(image.view());
+  REQUIRE(expected.size() == 1);
+  FaceDetector::Workspace used;
+  CHECK(copy.detect(image.view(), {}, used) == expected);
+  FaceDetector::Workspace copied = used;
+  FaceDetector::Workspace assigned;
+  assigned = used;
+  FaceDetector::Workspace moved = std::move(used);
+  for (FaceDetector::Workspace* workspace : {&copied, &assigned, &moved}) {
+    CHECK(copy.detect(image.view(), {}, *workspace) == expected);
+  }
 }
 
 TEST_CASE("a workspace needs a thread") {

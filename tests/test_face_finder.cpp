@@ -6,7 +6,8 @@
 
 #include <doctest/doctest.h>
 
-#include <mien/vision/face_finder.hpp>
+#include <mien/faces/face_finder.hpp>
+#include <mien/faces/tilted_view.hpp>
 
 #include "vision_data.hpp"
 

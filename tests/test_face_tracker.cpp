@@ -7,7 +7,8 @@
 
 #include <doctest/doctest.h>
 
-#include <mien/vision/face_tracker.hpp>
+#include <mien/faces/face_tracker.hpp>
+#include <mien/image/resize.hpp>
 
 #include "vision_data.hpp"
 

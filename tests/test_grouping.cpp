@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <mien/vision/grouping.hpp>
+#include <mien/faces/haar/grouping.hpp>
 
 #include "vision_data.hpp"
 

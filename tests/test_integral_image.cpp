@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <mien/vision/integral_image.hpp>
+#include <mien/image/integral_image.hpp>
 
 #include "vision_data.hpp"
 

@@ -8,14 +8,13 @@
 
 #include <doctest/doctest.h>
 
-#include <mien/kernels/kernels.hpp>
+#include <mien/kernels/nn.hpp>
 
 namespace {
 
 using namespace mien;
 using namespace mien::kernels;
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float unit_roundoff = std::numeric_limits<float>::epsilon() / 2;
 
 int output_size(int size, int kernel, int stride, int padding) {
@@ -82,12 +81,14 @@ std::vector<float> absolute(std::vector<float> values) {
 /// and Mary, "A New Approach to Probabilistic Rounding Error Analysis", 2019, theorem 3.1).
 std::vector<float> rounding_bounds(const WindowGeometry& g, const std::vector<float>& input,
                                    const std::vector<float>& weights,
-                                   const std::vector<float>& bias) {
+                                   const std::vector<float>& bias,
+                                   const std::vector<float>& added) {
   constexpr float lambda = 6.0f;
-  const auto terms = static_cast<float>(weights.size() / bias.size() + 2);
+  const std::size_t products = weights.size() / bias.size();
+  const auto terms = static_cast<float>(products + (added.empty() ? 2 : 3));
   std::vector<float> bounds(size_of(g.out_channels, g.out_height, g.out_width));
   naive::conv2d(g, absolute(input).data(), absolute(weights).data(), absolute(bias).data(),
-                no_clamp, bounds.data());
+                Activation::none, bounds.data(), added.empty() ? nullptr : absolute(added).data());
   for (float& bound : bounds) bound *= lambda * std::sqrt(terms) * unit_roundoff;
   return bounds;
 }
@@ -96,8 +97,9 @@ void check_close(const std::string& what, const std::vector<float>& expected, co
                  const std::vector<float>& bounds) {
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (std::abs(found[i] - expected[i]) <= bounds[i]) continue;
-    FAIL(what << ", element " << i << ": expected " << expected[i] << ", found " << found[i]
-              << ", difference " << found[i] - expected[i] << ", allowed " << bounds[i]);
+    FAIL(name(choose_instruction_set())
+         << ", " << what << ", element " << i << ": expected " << expected[i] << ", found "
+         << found[i] << ", difference " << found[i] - expected[i] << ", allowed " << bounds[i]);
   }
 }
 
@@ -123,10 +125,6 @@ std::vector<float> pooled(const WindowGeometry& g, Pooling pooling,
   return result;
 }
 
-std::string text(Pooling pooling) {
-  return pooling == Pooling::none ? "" : ", pooled";
-}
-
 /// The values of every group followed by zeros up to whole blocks, as weights are packed.
 std::vector<float> padded_groups(const std::vector<float>& values, int groups, int block) {
   const std::size_t group = values.size() / static_cast<std::size_t>(groups);
@@ -140,148 +138,196 @@ std::vector<float> padded_groups(const std::vector<float>& values, int groups, i
   return result;
 }
 
-void check_conv2d(const WindowGeometry& g, int misalignment, Clamp clamp, Pooling pooling,
-                  Random& random) {
-  const KernelTable& table = chosen_table();
-  const std::size_t filter = size_of(g.in_channels / g.groups, g.kernel_height, g.kernel_width);
-  const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
-  const auto weights = random.values(filter * static_cast<std::size_t>(g.out_channels));
-  const auto bias = random.values(static_cast<std::size_t>(g.out_channels));
-  std::vector<float> expected(size_of(g.out_channels, g.out_height, g.out_width));
-  naive::conv2d(g, input.data(), weights.data(), bias.data(), clamp, expected.data());
-  expected = pooled(g, pooling, expected);
-
-  const auto offset = static_cast<std::size_t>(misalignment);
-  std::vector<float> packed(packed_conv2d_size(g, table.conv2d_block) + offset);
-  pack_conv2d(g, table.conv2d_block, weights.data(), packed.data() + offset);
-  std::vector<float> packed_bias = padded_groups(bias, g.groups, table.conv2d_block);
-  packed_bias.insert(packed_bias.begin(), offset, 0.0f);
-  std::vector<float> padded(g.padded_size() + offset);
-  pad_image(g, input.data(), padded.data() + offset);
-  constexpr float guard = 54321.0f;
-  std::vector<float> output(expected.size() + offset + 16, guard);
-  table.conv2d(g, padded.data() + offset, packed.data() + offset, packed_bias.data() + offset,
-               clamp, pooling, output.data() + offset);
-  // The larger of two values is off by no more than the more uncertain of them.
-  const std::vector<float> bounds = pooled(g, pooling, rounding_bounds(g, input, weights, bias));
-  check_close(
-      "conv2d, " + text(g) + text(pooling) + ", misalignment " + std::to_string(misalignment),
-      expected, output.data() + offset, bounds);
-  for (std::size_t i = offset + expected.size(); i < output.size(); ++i)
-    REQUIRE(output[i] == guard);
-}
-
 const KernelTable& chosen() {
   return chosen_table();
 }
 
-using WinogradKernel = decltype(KernelTable::winograd_3x3);
+constexpr Activation activations[] = {Activation::none, Activation::relu, Activation::relu6};
 
-/// Minimal filtering loses more to rounding than the definition, in proportion to the largest
-/// values of a tile: `bound` is the largest error that is allowed, relative to the largest output.
-template <class Scheme>
-void check_winograd(WinogradKernel convolve, double bound, const WindowGeometry& g, int images,
-                    int misalignment, Clamp clamp, Pooling pooling, Random& random) {
-  const auto filter =
-      static_cast<std::size_t>(g.in_channels / g.groups * Scheme::kernel * Scheme::kernel);
-  const std::size_t image_size = size_of(g.in_channels, g.in_height, g.in_width);
-  const auto count = static_cast<std::size_t>(images);
-  const auto offset = static_cast<std::size_t>(misalignment);
-  const auto input = random.values(count * image_size + offset);
-  const auto weights = random.values(filter * static_cast<std::size_t>(g.out_channels));
-  const auto bias = random.values(static_cast<std::size_t>(g.out_channels));
-  std::vector<float> expected;
-  float largest = 0.0f;
-  for (std::size_t i = 0; i < count; ++i) {
-    std::vector<float> image(size_of(g.out_channels, g.out_height, g.out_width));
-    naive::conv2d(g, input.data() + offset + i * image_size, weights.data(), bias.data(), no_clamp,
-                  image.data());
-    for (const float size : absolute(image)) largest = std::max(largest, size);
-    for (float& value : image) value = std::min(std::max(value, clamp.low), clamp.high);
-    const std::vector<float> kept = pooled(g, pooling, image);
-    expected.insert(expected.end(), kept.begin(), kept.end());
-  }
+/// What a convolution is tested with besides its geometry.
+struct Setting {
+  int images = 1;
+  int misalignment = 0;  // in floats, of everything that the kernel is handed
+  Activation activation = Activation::none;
+  Pooling pooling = Pooling::none;
+  bool adds = false;
+};
 
-  const int block = chosen().conv2d_block;
-  std::vector<float> packed(packed_winograd_size<Scheme>(g, block));
-  pack_winograd<Scheme>(g, block, weights.data(), packed.data());
-  const std::vector<float> packed_bias = padded_groups(bias, g.groups, block);
+std::string text(const Setting& setting) {
+  return "images " + std::to_string(setting.images) + ", misalignment " +
+         std::to_string(setting.misalignment) + ", activation " + name(setting.activation) +
+         ", pooling " + name(setting.pooling) + ", added " + (setting.adds ? "yes" : "no");
+}
+
+/// The error that is allowed relative to the largest output, where rounding loses more than the
+/// definition: minimal filtering, in proportion to the largest values of a tile. 0 elsewhere.
+double relative_bound(const ConvolutionMethod& method) {
+  if (&method == &winograd_5x5_method) return 1e-4;
+  return &method == &winograd_3x3_method || &method == &winograd_3x3_small_method ? 1e-5 : 0.0;
+}
+
+void append(std::vector<float>& to, const std::vector<float>& values) {
+  to.insert(to.end(), values.begin(), values.end());
+}
+
+void check_convolution(const ConvolutionMethod& method, const WindowGeometry& g,
+                       const Setting& setting, Random& random) {
   constexpr std::size_t guards = 16;
   constexpr float guard = 54321.0f;
-  std::vector<float> scratch(count * winograd_scratch_size<Scheme>(g, block) + offset + guards,
-                             guard);
+  const std::size_t filter = size_of(g.in_channels / g.groups, g.kernel_height, g.kernel_width);
+  const std::size_t full_size = size_of(g.out_channels, g.out_height, g.out_width);
+  const auto count = static_cast<std::size_t>(setting.images);
+  const auto offset = static_cast<std::size_t>(setting.misalignment);
+  const auto weights = random.values(filter * static_cast<std::size_t>(g.out_channels));
+  const auto bias = random.values(static_cast<std::size_t>(g.out_channels));
+  std::vector<float> input(offset);
+  std::vector<float> added(offset);
+  std::vector<float> expected;
+  std::vector<float> bounds;
+  float largest = 0.0f;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto image = random.values(g.input_size());
+    const auto addend = setting.adds ? random.values(full_size) : std::vector<float>();
+    append(input, image);
+    append(added, addend);
+    std::vector<float> output(full_size);
+    const auto convolve = [&](Activation activation) {
+      naive::conv2d(g, image.data(), weights.data(), bias.data(), activation, output.data(),
+                    setting.adds ? addend.data() : nullptr);
+    };
+    convolve(Activation::none);
+    for (const float size : absolute(output)) largest = std::max(largest, size);
+    convolve(setting.activation);
+    append(expected, pooled(g, setting.pooling, output));
+    // The larger of two values is off by no more than the more uncertain of them.
+    append(bounds, pooled(g, setting.pooling, rounding_bounds(g, image, weights, bias, addend)));
+  }
+  if (const double bound = relative_bound(method); bound > 0.0) {
+    bounds.assign(expected.size(), static_cast<float>(bound) * largest);
+  }
+
+  const int block = chosen().block;
+  std::vector<float> packed(method.packed_size(g, block) + offset);
+  method.pack(g, block, weights.data(), packed.data() + offset);
+  std::vector<float> packed_bias = padded_groups(bias, g.groups, method.in_blocks ? block : 1);
+  packed_bias.insert(packed_bias.begin(), offset, 0.0f);
+  std::vector<float> scratch(count * method.scratch_size(g) + offset + guards, guard);
   std::vector<float> output(expected.size() + offset + guards, guard);
-  convolve(g, images, input.data() + offset, packed.data(), packed_bias.data(), clamp, pooling,
-           scratch.data() + offset, output.data() + offset);
-  const std::string what = "winograd F(" + std::to_string(Scheme::Vertical::tile) + "x" +
-                           std::to_string(Scheme::Horizontal::tile) + ", " +
-                           std::to_string(Scheme::kernel) + "), " + text(g) + text(pooling) +
-                           ", images " + std::to_string(images) + ", misalignment " +
-                           std::to_string(misalignment);
-  check_close(what, expected, output.data() + offset,
-              std::vector<float>(expected.size(), static_cast<float>(bound) * largest));
-  for (std::size_t i = output.size() - guards; i < output.size(); ++i) REQUIRE(output[i] == guard);
+  Epilogue epilogue{packed_bias.data() + offset};
+  epilogue.activation = setting.activation;
+  epilogue.pooling = setting.pooling;
+  if (setting.adds) epilogue.added = added.data() + offset;
+  method.run(chosen(), g, setting.images, input.data() + offset, packed.data() + offset, epilogue,
+             scratch.data() + offset, output.data() + offset);
+  const std::string what =
+      std::string(method.name) + " convolution, " + text(g) + ", " + text(setting);
+  check_close(what, expected, output.data() + offset, bounds);
+  for (std::size_t i = 0; i < offset; ++i) REQUIRE_MESSAGE(output[i] == guard, what);
+  for (std::size_t i = output.size() - guards; i < output.size(); ++i) {
+    REQUIRE_MESSAGE(output[i] == guard, what);
+  }
   for (std::size_t i = scratch.size() - guards; i < scratch.size(); ++i) {
-    REQUIRE(scratch[i] == guard);
+    REQUIRE_MESSAGE(scratch[i] == guard, what);
   }
 }
 
-template <class Scheme>
-void check_winograd_on_random_shapes(WinogradKernel convolve, double bound, Random& random) {
-  const Clamp clamps[] = {no_clamp, {0.0f, infinity}, {0.0f, 6.0f}};
+/// Whatever suits the geometry, with and without something to add, and pooled where that can be.
+void check_every_method(const WindowGeometry& g, Setting setting, Random& random) {
+  for (const ConvolutionMethod* method : convolution_methods) {
+    if (!method->suits(g)) continue;
+    setting.pooling = Pooling::none;
+    setting.adds = false;
+    check_convolution(*method, g, setting, random);
+    setting.adds = true;
+    check_convolution(*method, g, setting, random);
+    setting.adds = false;
+    setting.pooling = Pooling::max_2x2;
+    if (method->can_pool) check_convolution(*method, g, setting, random);
+  }
+}
+
+/// Shapes for one of Winograd's methods, some of them of fewer tiles than it suits.
+void check_winograd(const ConvolutionMethod& method, int kernel, Random& random) {
   for (int round = 0; round < 48; ++round) {
     WindowGeometry g{};
     g.groups = round % 4 == 0 ? random.between(2, 3) : 1;
     g.in_channels = g.groups * winograd_channels * random.between(1, 4);
     g.out_channels = g.groups * winograd_channels * random.between(1, 5);
-    g.in_height = random.between(Scheme::kernel, 19);
-    g.in_width = random.between(Scheme::kernel, 19);
-    g.kernel_height = g.kernel_width = Scheme::kernel;
+    g.in_height = random.between(kernel, 19);
+    g.in_width = random.between(kernel, 19);
+    g.kernel_height = g.kernel_width = kernel;
     g.stride_y = g.stride_x = 1;
-    g.padding_y = random.between(0, Scheme::kernel - 1);
-    g.padding_x = random.between(0, Scheme::kernel - 1);
+    g.padding_y = random.between(0, kernel - 1);
+    g.padding_x = random.between(0, kernel - 1);
     g.out_height = output_size(g.in_height, g.kernel_height, 1, g.padding_y);
     g.out_width = output_size(g.in_width, g.kernel_width, 1, g.padding_x);
-    const Pooling pooling = round % 2 == 0 ? Pooling::none : Pooling::max_2x2;
-    check_winograd<Scheme>(convolve, bound, g, random.between(1, 5), random.between(0, 15),
-                           clamps[round % 3], pooling, random);
+    Setting setting;
+    setting.images = random.between(1, 5);
+    setting.misalignment = random.between(0, 15);
+    setting.activation = activations[round % 3];
+    setting.pooling = round % 2 == 0 ? Pooling::none : Pooling::max_2x2;
+    setting.adds = round % 4 == 2 || round % 8 == 0;
+    check_convolution(method, g, setting, random);
   }
 }
 
 }  // namespace
 
-TEST_CASE("conv2d agrees with its definition") {
+TEST_CASE("convolutions by every method that suits agree with their definition") {
   Random random(1);
-  const Clamp clamps[] = {no_clamp, {0.0f, infinity}, {0.0f, 6.0f}};
   for (int round = 0; round < 300; ++round) {
     WindowGeometry g = random.window(3);
     g.groups = round % 4 == 0 ? random.between(2, 4) : 1;
     g.in_channels = g.groups * random.between(1, 20);
     g.out_channels = g.groups * random.between(1, 70);
-    const Pooling pooling = round % 5 == 0 ? Pooling::max_2x2 : Pooling::none;
-    check_conv2d(g, random.between(0, 15), clamps[round % 3], pooling, random);
+    Setting setting;
+    setting.images = random.between(1, 3);
+    setting.misalignment = random.between(0, 15);
+    setting.activation = activations[round % 3];
+    check_every_method(g, setting, random);
   }
 }
 
-TEST_CASE("conv2d fills tiles of every width") {
+TEST_CASE("direct convolution fills tiles of every width") {
   Random random(2);
   for (int width = 1; width <= 40; ++width) {
     const WindowGeometry spread = {3, 1, width + 2, 32, 1, width, 1, 3, 1, 1, 0, 0, 1};
-    check_conv2d(spread, 0, no_clamp, Pooling::none, random);
     const WindowGeometry flat = {5, 2, width, 33, 2, width, 1, 1, 1, 1, 0, 0, 1};
-    check_conv2d(flat, 0, no_clamp, Pooling::none, random);
-    check_conv2d(flat, 0, no_clamp, Pooling::max_2x2, random);
+    for (const WindowGeometry& g : {spread, flat}) {
+      Setting setting;
+      check_convolution(direct_method, g, setting, random);
+      setting.adds = true;
+      check_convolution(direct_method, g, setting, random);
+      setting.adds = false;
+      setting.pooling = Pooling::max_2x2;
+      check_convolution(direct_method, g, setting, random);
+    }
+  }
+}
+
+TEST_CASE("direct convolution fills blocks of every width") {
+  Random random(9);
+  for (int channels = 1; channels <= 2 * largest_block; ++channels) {
+    const WindowGeometry g = {4, 3, 14, channels, 3, 14, 3, 3, 1, 1, 1, 1, 1};
+    Setting setting;
+    setting.activation = activations[channels % 3];
+    check_convolution(direct_method, g, setting, random);
+    setting.adds = true;
+    check_convolution(direct_method, g, setting, random);
+    setting.adds = false;
+    setting.pooling = Pooling::max_2x2;
+    check_convolution(direct_method, g, setting, random);
   }
 }
 
 TEST_CASE("minimal filtering agrees with the definition of convolution") {
   Random random(5);
-  check_winograd_on_random_shapes<Winograd3x3>(chosen().winograd_3x3, 1e-5, random);
-  check_winograd_on_random_shapes<Winograd3x3Small>(chosen().winograd_3x3_small, 1e-5, random);
-  check_winograd_on_random_shapes<Winograd5x5>(chosen().winograd_5x5, 1e-4, random);
+  check_winograd(winograd_3x3_method, 3, random);
+  check_winograd(winograd_3x3_small_method, 3, random);
+  check_winograd(winograd_5x5_method, 5, random);
 }
 
-TEST_CASE("depthwise_conv2d agrees with its definition") {
+TEST_CASE("depthwise convolution agrees with its definition") {
   Random random(3);
   for (int round = 0; round < 400; ++round) {
     WindowGeometry g = random.window(3);
@@ -292,21 +338,72 @@ TEST_CASE("depthwise_conv2d agrees with its definition") {
       g.out_width = g.in_width;
     }
     g.in_channels = g.out_channels = g.groups = random.between(1, 70);
-    const std::size_t taps = size_of(1, g.kernel_height, g.kernel_width);
-    const auto offset = static_cast<std::size_t>(random.between(0, 15));
-    const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
-    const auto weights = random.values(taps * static_cast<std::size_t>(g.in_channels));
-    const auto bias = random.values(static_cast<std::size_t>(g.in_channels));
-    std::vector<float> expected(size_of(g.out_channels, g.out_height, g.out_width));
-    naive::conv2d(g, input.data(), weights.data(), bias.data(), {0.0f, 6.0f}, expected.data());
+    Setting setting;
+    setting.images = random.between(1, 2);
+    setting.misalignment = random.between(0, 15);
+    setting.activation = activations[round % 3];
+    setting.adds = round % 8 < 4;
+    check_convolution(depthwise_method, g, setting, random);
+  }
+}
 
-    std::vector<float> packed(weights.size());
-    pack_depthwise_conv2d(g, weights.data(), packed.data());
-    std::vector<float> output(expected.size() + offset);
-    chosen().depthwise_conv2d(g, input.data(), packed.data(), bias.data(), {0.0f, 6.0f},
-                              output.data() + offset);
-    check_close("depthwise_conv2d, " + text(g) + ", misalignment " + std::to_string(offset),
-                expected, output.data() + offset, rounding_bounds(g, input, weights, bias));
+TEST_CASE("the first method that suits is chosen") {
+  const auto square = [](int channels, int side, int kernel, int padding, int groups) {
+    const int out = output_size(side, kernel, 1, padding);
+    return WindowGeometry{channels, side, side, channels, out,     out,   kernel,
+                          kernel,   1,    1,    padding,  padding, groups};
+  };
+  CHECK(&choose_convolution_method(square(64, 20, 3, 1, 64)) == &depthwise_method);
+  CHECK(&choose_convolution_method(square(64, 20, 3, 1, 1)) == &winograd_3x3_method);
+  CHECK(&choose_convolution_method(square(64, 6, 3, 1, 1)) == &winograd_3x3_small_method);
+  CHECK(&choose_convolution_method(square(64, 20, 5, 1, 1)) == &winograd_5x5_method);
+  CHECK(&choose_convolution_method(square(64, 2, 3, 1, 1)) == &direct_method);
+  CHECK(&choose_convolution_method(square(24, 20, 3, 1, 1)) == &direct_method);
+  CHECK(&choose_convolution_method(square(64, 20, 1, 0, 1)) == &direct_method);
+}
+
+TEST_CASE("a packed convolution computes as its method does") {
+  Random random(10);
+  for (const int channels : {7, 16, 48}) {
+    for (const Pooling pooling : {Pooling::none, Pooling::max_2x2}) {
+      const WindowGeometry g = {16, 14, 14, channels, 14, 14, 3, 3, 1, 1, 1, 1, 1};
+      constexpr int images = 3;
+      const auto weights = random.values(size_of(16 * channels, 3, 3));
+      const auto bias = random.values(static_cast<std::size_t>(channels));
+      const auto input = random.values(images * g.input_size());
+      const auto added = random.values(images * g.output_size());
+      const bool pools = pooling == Pooling::max_2x2;
+      std::vector<float> expected;
+      for (int i = 0; i < images; ++i) {
+        std::vector<float> image(g.output_size());
+        naive::conv2d(
+            g, input.data() + static_cast<std::size_t>(i) * g.input_size(), weights.data(),
+            bias.data(), Activation::relu, image.data(),
+            pools ? nullptr : added.data() + static_cast<std::size_t>(i) * g.output_size());
+        append(expected, pooled(g, pooling, image));
+      }
+      const PackedConvolution convolution(g, weights.data(), bias.data(), Activation::relu,
+                                          pooling);
+      std::vector<float> scratch(images * convolution.scratch_size());
+      std::vector<float> output(expected.size());
+      convolution.run(images, input.data(), pools ? nullptr : added.data(), scratch.data(),
+                      output.data());
+      check_close("packed convolution, " + text(g) + ", pooling " + name(pooling), expected,
+                  output.data(), std::vector<float>(expected.size(), 1e-3f));
+
+      const PackedConvolution plain(direct_method, g, weights.data(), nullptr);
+      CHECK(&plain.method() == &direct_method);
+      const std::vector<float> zeros(bias.size());
+      std::vector<float> whole(g.output_size());
+      naive::conv2d(g, input.data(), weights.data(), nullptr, Activation::none, whole.data());
+      std::vector<float> padded(plain.scratch_size());
+      std::vector<float> found(whole.size());
+      plain.run(1, input.data(), nullptr, padded.data(), found.data());
+      const std::vector<float> image(input.begin(),
+                                     input.begin() + static_cast<std::ptrdiff_t>(g.input_size()));
+      check_close("packed direct convolution, " + text(g), whole, found.data(),
+                  rounding_bounds(g, image, weights, zeros, {}));
+    }
   }
 }
 
@@ -385,35 +482,53 @@ TEST_CASE("local_response_norm agrees with its definition") {
 
 TEST_CASE("add agrees with its definition") {
   Random random(8);
-  const Clamp clamps[] = {no_clamp, {0.0f, infinity}, {0.0f, 1.0f}};
   for (std::size_t size = 1; size < 70; ++size) {
-    for (const Clamp& clamp : clamps) {
-      const auto a = random.values(size);
+    for (const Activation activation : activations) {
+      auto a = random.values(size);
       const auto b = random.values(size);
+      for (float& value : a) value *= 4.0f;  // enough to reach ReLU6's upper bound
       std::vector<float> expected(size);
-      naive::add(size, a.data(), b.data(), clamp, expected.data());
+      naive::add(size, a.data(), b.data(), activation, expected.data());
       constexpr float guard = 54321.0f;
       std::vector<float> output = a;
       output.push_back(guard);
-      chosen().add(size, output.data(), b.data(), clamp, output.data());
-      check_close("add, size " + std::to_string(size) + ", from " + std::to_string(clamp.low) +
-                      " to " + std::to_string(clamp.high),
+      chosen().add(size, output.data(), b.data(), activation, output.data());
+      check_close("add, size " + std::to_string(size) + ", activation " + name(activation),
                   expected, output.data(), std::vector<float>(size));
       REQUIRE(output.back() == guard);
     }
   }
 }
 
-TEST_CASE("conv2d hands on what is not a number through its rectifier") {
-  const WindowGeometry g = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1};
-  const float input = std::numeric_limits<float>::quiet_NaN();
-  const float weight = 1.0f;
-  std::vector<float> packed(packed_conv2d_size(g, chosen().conv2d_block));
-  pack_conv2d(g, chosen().conv2d_block, &weight, packed.data());
-  const std::vector<float> bias(packed.size());
-  float output = 0.0f;
-  chosen().conv2d(g, &input, packed.data(), bias.data(), {0.0f, 6.0f}, Pooling::none, &output);
-  CHECK(std::isnan(output));
+TEST_CASE("what is not a number passes through activations") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const auto is_nan = [](float value) { return std::isnan(value); };
+  for (const Activation activation : activations) {
+    INFO("activation " << name(activation));
+    CHECK(std::isnan(activated(activation, nan)));
+    std::vector<float> sum(35, nan);
+    chosen().add(sum.size(), sum.data(), std::vector<float>(35).data(), activation, sum.data());
+    CHECK(std::all_of(sum.begin(), sum.end(), is_nan));
+    // A geometry for each method: many channels, and some that do not fill a vector.
+    const WindowGeometry depthwise = {35, 3, 3, 35, 3, 3, 3, 3, 1, 1, 1, 1, 35};
+    const WindowGeometry winograd_3x3 = {16, 12, 12, 16, 12, 12, 3, 3, 1, 1, 1, 1, 1};
+    const WindowGeometry winograd_3x3_small = {16, 6, 6, 16, 6, 6, 3, 3, 1, 1, 1, 1, 1};
+    const WindowGeometry winograd_5x5 = {16, 18, 18, 16, 18, 18, 5, 5, 1, 1, 2, 2, 1};
+    const WindowGeometry direct = {1, 1, 1, 35, 1, 1, 1, 1, 1, 1, 0, 0, 1};
+    for (const WindowGeometry& g :
+         {depthwise, winograd_3x3, winograd_3x3_small, winograd_5x5, direct}) {
+      INFO(text(g));
+      const std::vector<float> input(g.input_size(), nan);
+      const std::vector<float> weights(
+          size_of(g.out_channels * (g.in_channels / g.groups), g.kernel_height, g.kernel_width),
+          1.0f);
+      const PackedConvolution convolution(g, weights.data(), nullptr, activation);
+      std::vector<float> scratch(convolution.scratch_size());
+      std::vector<float> output(g.output_size());
+      convolution.run(1, input.data(), nullptr, scratch.data(), output.data());
+      CHECK(std::all_of(output.begin(), output.end(), is_nan));
+    }
+  }
 }
 
 TEST_CASE("softmax sums to one and does not overflow") {

@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <random>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -120,6 +122,21 @@ TEST_CASE("a batch gives what each input gives alone") {
   }
 }
 
+TEST_CASE("a typed network serves as a Model") {
+  const MiniFer network = MiniFer::load(mini_fer_path);
+  const Model model = network;
+  CHECK(model.name() == "mini_fer");
+  CHECK(model.parameter_count() == MiniFer::parameter_count);
+  CHECK(model.multiply_adds() == MiniFer::multiply_adds);
+  CHECK(model.output_shape(0) == MiniFer::Output::value);
+  const std::vector<float> input = random_input(1);
+  MiniFer::Workspace typed;
+  Model::Workspace workspace;
+  std::array<float, 7> output{};
+  model.forward(1, input.data(), output.data(), workspace);
+  CHECK(output == network.forward(input.data(), typed));
+}
+
 TEST_CASE("a workspace needs room") {
   CHECK_THROWS_WITH_AS(MiniFer::Workspace(0), "workspace: batch: expected 1 or more, found 0",
                        Error);
@@ -134,8 +151,42 @@ TEST_CASE("a copy outlives the network it was made from") {
   CHECK(copy.verify() < 1e-5);
 }
 
+namespace {
+
+// clang-format off
+struct OtherTiny : Network<OtherTiny, mien::Input<1, 8, 8>,
+    Conv2d<1, 4, Kernel<3>, Padding<1>>, BatchNorm2d<4>, ReLU,
+    MaxPool2d<Kernel<2>>,
+    InvertedResidual<4, 8>,
+    Flatten,
+    Dense<64, 7>> {
+  static constexpr std::string_view name = "tiny";
+  using Network::Network;
+};
+struct ShorterTiny : Network<ShorterTiny, mien::Input<1, 8, 8>,
+    Conv2d<1, 4, Kernel<3>, Padding<1>>, BatchNorm2d<4>, ReLU,
+    MaxPool2d<Kernel<2>>,
+    Flatten,
+    Dense<64, 7>> {
+  static constexpr std::string_view name = "tiny";
+  using Network::Network;
+};
+// clang-format on
+
+}  // namespace
+
+TEST_CASE("the first layer that differs from the file's is named") {
+  const std::string tiny = MIEN_TEST_DATA "/tiny.mien";
+  CHECK_THROWS_WITH_AS(
+      OtherTiny::load(tiny),
+      (tiny + ": node 4, '4.conv.0' (Conv2d): out_channels: expected 8, found 6").c_str(), Error);
+  CHECK_THROWS_WITH_AS(
+      ShorterTiny::load(tiny),
+      (tiny + ": node 4, '4.conv.0' (Conv2d): expected Flatten, found Conv2d").c_str(), Error);
+}
+
 TEST_CASE("weights of another network are refused by name") {
   CHECK_THROWS_WITH_AS(MiniFer::load(MIEN_TEST_DATA "/tiny.mien"),
-                       MIEN_TEST_DATA "/tiny.mien: architecture: expected 'mini_fer', found 'tiny'",
+                       MIEN_TEST_DATA "/tiny.mien: network: expected 'mini_fer', found 'tiny'",
                        Error);
 }

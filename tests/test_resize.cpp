@@ -1,4 +1,6 @@
-// resize_linear_exact against OpenCV's resize with INTER_LINEAR_EXACT.
+// resize_linear_exact against OpenCV's resize with INTER_LINEAR_EXACT, resize_antialiased against
+// Pillow (data/make_expressions.py).
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -7,7 +9,7 @@
 
 #include <mien/binary.hpp>
 #include <mien/error.hpp>
-#include <mien/vision/resize.hpp>
+#include <mien/image/resize.hpp>
 
 #include "vision_data.hpp"
 
@@ -58,4 +60,28 @@ TEST_CASE("resizing from nothing or to nothing is an error") {
                        "resize_linear_exact: expected a size of at least 1 x 1, found 0 x 4",
                        Error);
   CHECK_THROWS_AS(resize_linear_exact(image.view(), 4, -1), Error);
+  CHECK_THROWS_AS(resize_antialiased(GrayView(), 4, 4), Error);
+  CHECK_THROWS_AS(resize_antialiased(image.view(), 0, 4), Error);
+}
+
+TEST_CASE("resize_antialiased gives Pillow's pixels of square images") {
+  for (std::istringstream& line : golden_lines("crops.txt")) {
+    const int side = next<int>(line);
+    const auto seed = next<std::uint32_t>(line);
+    const int target = next<int>(line);
+    CAPTURE(side);
+    CAPTURE(target);
+    const GrayImage image = noise_image(side, side, seed);
+    const GrayImage resized = resize_antialiased(image.view(), target, target);
+    CHECK(crc32(resized.row(0), static_cast<std::size_t>(target * target)) ==
+          next<std::uint32_t>(line));
+  }
+}
+
+TEST_CASE("resize_antialiased keeps a plain image plain and reads rows by their stride") {
+  const std::vector<std::uint8_t> plain(70 * 30, 200);
+  const GrayImage resized = resize_antialiased({plain.data(), 50, 30, 70}, 17, 44);
+  for (int y = 0; y < 44; ++y) {
+    for (int x = 0; x < 17; ++x) REQUIRE(resized.row(y)[x] == 200);
+  }
 }

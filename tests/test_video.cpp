@@ -34,8 +34,8 @@ GrayImage lightened(const GrayImage& photo, int difference) {
 }  // namespace
 
 TEST_CASE("a video is read frame by frame as photos are") {
-  const ExpressionReader<Tiny> reader(tiny_path, cascade_path);
-  VideoReader<Tiny> video(reader);
+  const ExpressionReader reader(tiny_path, cascade_path);
+  VideoReader video(reader);
   const GrayImage photo = read_pgm(MIEN_TEST_DATA "/grace_hopper.pgm");
   for (int frame = 0; frame < 4; ++frame) {
     CAPTURE(frame);
@@ -57,7 +57,7 @@ TEST_CASE("a video is read frame by frame as photos are") {
 }
 
 TEST_CASE("probabilities follow a change with the time constant") {
-  const ExpressionReader<Tiny> reader(tiny_path, cascade_path);
+  const ExpressionReader reader(tiny_path, cascade_path);
   const GrayImage before = read_pgm(MIEN_TEST_DATA "/grace_hopper.pgm");
   const GrayImage after = lightened(before, 60);
   const auto old_face = reader.read(before.view()).at(0);
@@ -66,7 +66,7 @@ TEST_CASE("probabilities follow a change with the time constant") {
     VideoOptions options;
     options.smoothing = 4.0;
     options.classify_interval = interval;
-    VideoReader<Tiny> video(reader, options);
+    VideoReader video(reader, options);
     CHECK(video.read(before.view()).at(0).probabilities == old_face.probabilities);
     for (int frame = 1; frame <= 12; ++frame) {
       CAPTURE(interval);
@@ -87,14 +87,14 @@ TEST_CASE("probabilities follow a change with the time constant") {
 }
 
 TEST_CASE("gray and colour frames are read alike") {
-  const ExpressionReader<Tiny> reader(tiny_path, cascade_path);
+  const ExpressionReader reader(tiny_path, cascade_path);
   const GrayImage photo = read_pgm(MIEN_TEST_DATA "/grace_hopper.pgm");
   std::vector<std::uint8_t> rgb;
   for (int y = 0; y < photo.height(); ++y) {
     for (int x = 0; x < photo.width(); ++x) rgb.insert(rgb.end(), 3, photo.row(y)[x]);
   }
-  VideoReader<Tiny> gray_video(reader);
-  VideoReader<Tiny> colour_video(reader);
+  VideoReader gray_video(reader);
+  VideoReader colour_video(reader);
   const auto& gray = gray_video.read(photo.view());
   const auto& colour = colour_video.read(RgbView(rgb.data(), photo.width(), photo.height()));
   REQUIRE(gray.size() == 1);
@@ -104,11 +104,11 @@ TEST_CASE("gray and colour frames are read alike") {
 }
 
 TEST_CASE("a face that comes back after its patience is classified anew") {
-  const ExpressionReader<Tiny> reader(tiny_path, cascade_path);
+  const ExpressionReader reader(tiny_path, cascade_path);
   VideoOptions options;
   options.tracker.patience = 1;
   options.smoothing = 1000.0;
-  VideoReader<Tiny> video(reader, options);
+  VideoReader video(reader, options);
   const GrayImage before = read_pgm(MIEN_TEST_DATA "/grace_hopper.pgm");
   const GrayImage after = lightened(before, 60);
   const GrayImage without(before.width(), before.height());
@@ -121,17 +121,17 @@ TEST_CASE("a face that comes back after its patience is classified anew") {
 }
 
 TEST_CASE("a video reader names options out of their ranges") {
-  const ExpressionReader<Tiny> reader(tiny_path, cascade_path);
+  const ExpressionReader reader(tiny_path, cascade_path);
   VideoOptions options;
   options.classify_interval = 0;
-  CHECK_THROWS_WITH_AS(VideoReader<Tiny>(reader, options),
+  CHECK_THROWS_WITH_AS(VideoReader(reader, options),
                        "classify_interval: expected 1 or more, found 0", Error);
   options = {};
   options.smoothing = -1.0;
-  CHECK_THROWS_AS(VideoReader<Tiny>(reader, options), Error);
+  CHECK_THROWS_AS(VideoReader(reader, options), Error);
   options.smoothing = std::nan("");
-  CHECK_THROWS_AS(VideoReader<Tiny>(reader, options), Error);
+  CHECK_THROWS_AS(VideoReader(reader, options), Error);
   options = {};
   options.tracker.refresh_interval = 0;
-  CHECK_THROWS_AS(VideoReader<Tiny>(reader, options), Error);
+  CHECK_THROWS_AS(VideoReader(reader, options), Error);
 }

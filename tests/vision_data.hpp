@@ -11,7 +11,7 @@
 
 #include <mien/binary.hpp>
 #include <mien/error.hpp>
-#include <mien/vision/image.hpp>
+#include <mien/image/image.hpp>
 
 /// The noise of data/make_vision.py, by the same formula.
 inline mien::GrayImage noise_image(int width, int height, std::uint32_t seed) {

@@ -7,8 +7,8 @@
 #include <CLI/CLI.hpp>
 
 #include <mien/error.hpp>
-#include <mien/vision/cascade.hpp>
-#include <mien/vision/face_finder.hpp>
+#include <mien/faces/face_finder.hpp>
+#include <mien/faces/haar/cascade.hpp>
 
 #include "program.hpp"
 

@@ -19,7 +19,7 @@
 #include <stb/stb_image_write.h>
 
 #include <mien/error.hpp>
-#include <mien/vision/image.hpp>
+#include <mien/image/image.hpp>
 
 #include "image_file.hpp"
 #include "output_file.hpp"

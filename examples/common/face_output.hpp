@@ -20,9 +20,10 @@ inline nlohmann::ordered_json face_json(const Detection& face) {
           {"neighbors", face.neighbors}};
 }
 
-/// The same with {"expression", "probabilities": {label: probability}}; `reader` names the labels.
-template <class Reader, class Network>
-nlohmann::ordered_json face_json(const Reader& reader, const Face<Network>& face) {
+/// The same with {"expression", "probabilities": {label: probability}}; `reader`, an
+/// ExpressionReader or VideoReader, names the labels.
+template <class Reader>
+nlohmann::ordered_json face_json(const Reader& reader, const Face& face) {
   Detection detection;
   detection.box = face.box;
   detection.neighbors = face.neighbors;

@@ -22,7 +22,7 @@
 #endif
 
 #include <mien/error.hpp>
-#include <mien/vision/image.hpp>
+#include <mien/image/image.hpp>
 
 namespace mien::examples {
 

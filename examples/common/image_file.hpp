@@ -24,7 +24,7 @@
 
 #include <mien/binary.hpp>
 #include <mien/error.hpp>
-#include <mien/vision/image.hpp>
+#include <mien/image/image.hpp>
 
 namespace mien::examples {
 

@@ -7,7 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <mien/vision/image.hpp>
+#include <mien/image/image.hpp>
 
 #include "detector_options.hpp"
 #include "face_output.hpp"

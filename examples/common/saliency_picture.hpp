@@ -11,8 +11,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <mien/image/image.hpp>
 #include <mien/saliency.hpp>
-#include <mien/vision/image.hpp>
 
 #include "drawing.hpp"
 #include "image_file.hpp"

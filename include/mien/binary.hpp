@@ -17,8 +17,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -76,18 +78,30 @@ inline std::uint32_t crc32(const std::uint8_t* data, std::size_t size) noexcept 
   return ~crc;
 }
 
+namespace detail {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+};
+
+}  // namespace detail
+
 /// All bytes of a file. Throws Error if it cannot be read.
-inline std::vector<std::uint8_t> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw Error(path + ": cannot open the file: " + std::strerror(errno));
-  const std::streamoff size = file.tellg();
+MIEN_COLD inline std::vector<std::uint8_t> read_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, detail::CloseFile> file(std::fopen(path.c_str(), "rb"));
+  if (!file) detail::fail({path, ": cannot open the file: ", std::strerror(errno)});
+  std::fseek(file.get(), 0, SEEK_END);
+  const long size = std::ftell(file.get());
   // A folder opens on some systems but has no size that can be read.
-  if (size < 0 || size > std::streamoff{1} << 40) throw Error(path + ": not a regular file");
+  if (size < 0 || std::int64_t{size} > std::int64_t{1} << 40) {
+    detail::fail({path, ": not a regular file"});
+  }
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
-  file.seekg(0);
-  if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) {
-    throw Error(path + ": reading stopped after " + std::to_string(file.gcount()) + " of " +
-                std::to_string(size) + " bytes");
+  std::rewind(file.get());
+  const std::size_t read = std::fread(bytes.data(), 1, bytes.size(), file.get());
+  if (read != bytes.size()) {
+    detail::fail({path, ": reading stopped after ", detail::Digits(read), " of ",
+                  detail::Digits(size), " bytes"});
   }
   return bytes;
 }
@@ -100,29 +114,29 @@ class BinaryReader {
 
   /// Checks the seal: magic, version, size and checksum. `kind` is four letters, `name` stands for
   /// the file in messages.
-  BinaryReader(const std::uint8_t* bytes, std::size_t size, std::string_view kind,
-               std::uint32_t version, std::string name)
+  MIEN_COLD BinaryReader(const std::uint8_t* bytes, std::size_t size, std::string_view kind,
+                         std::uint32_t version, std::string name)
       : bytes_(bytes), size_(size), name_(std::move(name)) {
     if (size == 0) fail("the file is empty");
     if (size < header_size) {
-      fail("truncated: expected at least " + std::to_string(header_size) + " bytes, found " +
-           std::to_string(size));
+      fail({"truncated: expected at least ", detail::Digits(header_size), " bytes, found ",
+            detail::Digits(size)});
     }
     const std::string magic = "\x89" + std::string(kind) + "\r\n\x1a";
     if (std::memcmp(bytes, magic.data(), magic.size()) != 0) {
-      fail("not a Mien file of kind " + std::string(kind) + ": its first 8 bytes differ");
+      fail({"not a Mien file of kind ", kind, ": its first 8 bytes differ"});
     }
     position_ = magic.size();
     const std::uint32_t found_version = u32("version");
     if (found_version != version) {
-      fail("format version: expected " + std::to_string(version) + ", found " +
-           std::to_string(found_version));
+      fail({"format version: expected ", detail::Digits(version), ", found ",
+            detail::Digits(found_version)});
     }
     const std::uint32_t checksum = u32("checksum");
     const std::uint64_t recorded_size = u64("file size");
     if (recorded_size != size) {
-      fail(std::string(recorded_size > size ? "truncated" : "oversized") + ": expected " +
-           std::to_string(recorded_size) + " bytes, found " + std::to_string(size));
+      fail({recorded_size > size ? "truncated" : "oversized", ": expected ",
+            detail::Digits(recorded_size), " bytes, found ", detail::Digits(size)});
     }
     if (crc32(bytes + 16, size - 16) != checksum) {
       fail("the checksum does not match: the file is corrupted");
@@ -148,17 +162,24 @@ class BinaryReader {
     return value;
   }
 
-  std::string string(const char* field) {
+  double f64(const char* field) {
+    const std::uint64_t bits = u64(field);
+    double value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+
+  MIEN_COLD std::string string(const char* field) {
     const std::size_t length = u16(field);
     const std::uint8_t* text = take(length, field);
     return std::string(reinterpret_cast<const char*>(text), length);
   }
 
   /// The next `count` bytes, passed over.
-  const std::uint8_t* take(std::size_t count, const char* field) {
+  MIEN_COLD const std::uint8_t* take(std::size_t count, const char* field) {
     if (count > size_ - position_) {
-      fail(std::string(field) + ": expected " + std::to_string(count) + " more bytes at offset " +
-           std::to_string(position_) + ", found " + std::to_string(size_ - position_));
+      fail({field, ": expected ", detail::Digits(count), " more bytes at offset ",
+            detail::Digits(position_), ", found ", detail::Digits(size_ - position_)});
     }
     const std::uint8_t* start = bytes_ + position_;
     position_ += count;
@@ -169,7 +190,10 @@ class BinaryReader {
   std::size_t size() const noexcept { return size_; }
   const std::string& name() const noexcept { return name_; }
 
-  [[noreturn]] void fail(const std::string& message) const { throw Error(name_ + ": " + message); }
+  MIEN_COLD [[noreturn]] void fail(std::initializer_list<std::string_view> pieces) const {
+    detail::fail({name_, ": ", detail::text(pieces)});
+  }
+  MIEN_COLD [[noreturn]] void fail(std::string_view message) const { fail({message}); }
 
  private:
   template <class Integer>

@@ -14,6 +14,15 @@
 #define MIEN_HAS_DEFINITIONS 1
 #endif
 
+// Functions that put messages together or run once for a file, a cascade or a check of options:
+// compiled for size and never worth inlining, which makes every file that includes the library
+// quicker to compile.
+#if defined(__GNUC__) || defined(__clang__)
+#define MIEN_COLD [[gnu::cold]]
+#else
+#define MIEN_COLD
+#endif
+
 #if defined(MIEN_COMPILING)
 #define MIEN_INLINE
 #else

@@ -27,7 +27,7 @@ class ThreadPool {
   /// the system has no more threads.
   explicit ThreadPool(int threads) {
     if (threads < 1) {
-      throw Error("threads: expected 1 or more, found " + std::to_string(threads));
+      detail::fail({"threads: expected 1 or more, found ", detail::Digits(threads)});
     }
     workers_.reserve(static_cast<std::size_t>(threads) - 1);
     try {
@@ -35,7 +35,7 @@ class ThreadPool {
         workers_.emplace_back([this] { work(); });
     } catch (const std::system_error& error) {
       stop();
-      throw Error("threads: cannot start " + std::to_string(threads) + ": " + error.what());
+      detail::fail({"threads: cannot start ", detail::Digits(threads), ": ", error.what()});
     }
   }
 

@@ -1,7 +1,5 @@
-// Shapes are types: what flows between layers is described at compile time.
-//
-// In memory a tensor is channels last, [height][width][channels], without gaps; a flat vector of n
-// values is Shape<n, 1, 1>. Template arguments, files and messages keep PyTorch's order C, H, W.
+// Memory for tensors, and the two orders in which they lie: channels last,
+// [height][width][channels], in memory; channels first, as in PyTorch, in files and messages.
 #pragma once
 
 #include <algorithm>
@@ -10,18 +8,6 @@
 #include <new>
 
 namespace mien {
-
-template <int Channels, int Height, int Width>
-struct Shape {
-  static_assert(Channels > 0 && Height > 0 && Width > 0,
-                "a tensor needs at least one channel, row and column: is the kernel larger than "
-                "its padded input?");
-  static constexpr int channels = Channels;
-  static constexpr int height = Height;
-  static constexpr int width = Width;
-  static constexpr std::size_t size =
-      static_cast<std::size_t>(Channels) * static_cast<std::size_t>(Height) * Width;
-};
 
 namespace detail {
 
@@ -32,12 +18,6 @@ inline constexpr std::size_t alignment = 64;
 constexpr std::size_t aligned_size(std::size_t count) {
   constexpr std::size_t floats = alignment / sizeof(float);
   return (count + floats - 1) / floats * floats;
-}
-
-/// The values of `count` tensors.
-template <class Shape>
-constexpr std::size_t value_count(int count) {
-  return static_cast<std::size_t>(count) * Shape::size;
 }
 
 /// Heap memory for `size` floats, aligned to 64 bytes; moves, does not copy.

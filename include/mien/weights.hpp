@@ -1,64 +1,216 @@
 // Reads the .mien weight file.
 //
-// The file, version 1 (kind "MIEN" of binary.hpp, which describes bytes 0 to 23 and strings):
+// The file, version 2 (kind "MIEN" of binary.hpp, which describes bytes 0 to 23 and strings):
 //
-//   string  architecture: the network's name, e.g. "mini_fer"
-//   u32     input channels
-//   u32     input height
-//   u32     input width
-//   u32     face size: a face is brought to so many pixels square, from which views of the input's
-//           size are cropped
-//   f32     mean
-//   f32     standard deviation: input value = (pixel / 255 - mean) / standard deviation
-//   f32     temperature: probabilities = softmax(logits / temperature)
-//   u32     flags: bit 0 if faces' histograms are equalised (vision/equalize_histogram.hpp), after
-//           faces are brought to their size and before views are cropped; the others are 0
-//   u32     number of labels, in the order of the outputs; then so many
-//     string  label
+//   string  network: its name, e.g. "mini_fer"
+//   u32     number of inputs; then so many
+//     string  name
+//     u32     channels
+//     u32     height   0: any
+//     u32     width    0: any (both or neither)
+//   u32     number of nodes, in an order in which they can run; then so many
+//     string  layer: its kind, e.g. "Conv2d"; those that there are stand in layers/layers.hpp
+//     string  name: of what it was in PyTorch, e.g. "layer1.0"; may be empty
+//     u8      number of options; then so many; those left out have their defaults
+//       string  name
+//       f64     value
+//     u16     number of inputs; then so many
+//       u32     a value: the network's inputs are values 0, 1, ...; node n's output is value
+//               (number of inputs + n)
+//     u16     number of tensors; then so many
+//       u32     index into the tensors below, in the order of the layer's roles; one tensor may
+//               serve several nodes
+//   u32     number of outputs; then so many
+//     string  name
+//     u32     value
 //   u32     number of tensors; then so many
-//     string  name, as in PyTorch's state_dict
-//     u8      type: 0 = fp32, 1 = fp16
+//     string  name, as in PyTorch's state_dict; its last part is its role ("weight", "bias", ...)
+//     u8      number type: see NumberType
 //     u8      rank: 1 to 4
 //     u32     size of each dimension, in PyTorch's order (convolutions: O, I, H, W)
 //     u64     offset of its first element from the start of the file
-//   u32     number of verification vectors; then so many
-//     u64     offset of an input: fp32, channels x height x width
-//     u64     offset of the output the exporter computed for it: fp32, one value a label
+//   u32     number of labels: 0 for what is no classifier, else one for each value of the first
+//           output; then so many
+//     string  label
+//   f32     temperature: probabilities = softmax(outputs / temperature)
+//   u32     face size: a face is brought to so many pixels square, of which crops of the input's
+//           size are taken; 0: the input is no face
+//   u8      1 if faces' histograms are equalised (image/equalize_histogram.hpp) after they are
+//           brought to their size and before they are cropped, else 0
+//   f32     mean, for each channel of the first input
+//   f32     standard deviation, for each: input value = (pixel / 255 - mean) / standard deviation
+//   f32     tolerance of the test vectors, relative to their largest output
+//   u32     number of test vectors
+//   u32     how many of them, the first, are replayed when the file is loaded; then the vectors
+//     for each input of the network:
+//       u32     height
+//       u32     width
+//       u8      0: the values are stored, 1: they are made by the rule of pattern_byte()
+//       u64     offset of the values (stored): fp32, channels x height x width
+//       u32     seed (by rule)
+//       u32     patch (by rule)
+//     for each output of the network:
+//       u32     stride
+//       u32     number of values n: values 0, stride, 2 stride, ... in the order C, H, W
+//       u64     offset of n values, fp32
 //   data    every block starts at a multiple of 64; blocks lie in the order they are named above,
 //           with zero bytes between them; the file ends with the last block
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include <mien/binary.hpp>
-#include <mien/error.hpp>
+#include <mien/config.hpp>
+#include <mien/graph/graph.hpp>
+#include <mien/graph/step.hpp>
 
 namespace mien {
 
-/// How a face becomes a network's input, and its outputs probabilities.
+/// How a file stores a tensor's elements. Readers refuse what they do not know.
+enum class NumberType : std::uint8_t { fp32 = 0, fp16 = 1 };
+
+/// How a picture becomes a network's input, and its outputs probabilities.
 struct Preprocessing {
   int input_channels = 1;
-  int input_height = 0;
+  int input_height = 0;  ///< 0: any
   int input_width = 0;
-  int face_size = 0;
-  float mean = 0.0f;
-  float standard_deviation = 1.0f;
+  int face_size = 0;  ///< 0: the input is no face
+  std::vector<float> mean;
+  std::vector<float> standard_deviation;
   float temperature = 1.0f;
   bool equalize_histogram = false;
+};
+
+/// A pixel of a test vector's picture that is made by rule: patches of so many pixels square that
+/// have the same value.
+constexpr std::uint8_t pattern_byte(std::uint32_t seed, std::uint32_t index) noexcept {
+  // The finaliser of MurmurHash3 (Appleby): every bit of the index moves every bit of the result.
+  std::uint32_t h = seed + index;
+  h ^= h >> 16;
+  h *= 0x85ebca6bu;
+  h ^= h >> 13;
+  h *= 0xc2b2ae35u;
+  h ^= h >> 16;
+  return static_cast<std::uint8_t>(h >> 24);
+}
+
+/// An input and what the exporter computed for it.
+struct TestVector {
+  struct Input {
+    TensorShape shape{};
+    std::vector<float> stored;  ///< [channels][height][width]; empty: made by rule
+    std::uint32_t seed = 0;
+    std::uint32_t patch = 1;
+  };
+  struct Output {
+    std::size_t stride = 1;
+    std::vector<float> values;  ///< every stride-th, in the order C, H, W
+  };
+  std::vector<Input> inputs;
+  std::vector<Output> outputs;
 };
 
 namespace detail {
 
 /// IEEE 754 binary16 to binary32, exact.
-inline float half_to_float(std::uint16_t half) noexcept {
+float half_to_float(std::uint16_t half) noexcept;
+
+}  // namespace detail
+
+/// The values of input number `input` of a test vector, [channels][height][width]. The rule makes
+/// pixels, which become values of the first input as a picture does; the others take pixel / 255.
+std::vector<float> test_input_values(const TestVector& vector, std::size_t input,
+                                     const Preprocessing& preprocessing);
+
+/// A parsed weight file. Copies share all of it.
+class WeightFile {
+ public:
+  struct Tensor {
+    std::string name;
+    NumberType type = NumberType::fp32;
+    std::vector<std::uint32_t> dimensions;
+    std::size_t offset = 0;
+    std::size_t size = 0;  ///< elements
+  };
+
+  /// Reads and checks a file. Throws Error.
+  static WeightFile load(const std::string& path);
+
+  /// The same from memory; the bytes are copied. `name` stands for the file in messages.
+  static WeightFile from_memory(const std::uint8_t* bytes, std::size_t size,
+                                const std::string& name = "weights in memory");
+
+  const std::string& name() const noexcept { return contents_->name; }
+  const Graph& graph() const noexcept { return contents_->graph; }
+  const Preprocessing& preprocessing() const noexcept { return contents_->preprocessing; }
+  /// Names of the outputs, in order; empty if the network is no classifier.
+  const std::vector<std::string>& labels() const noexcept { return contents_->labels; }
+  const std::vector<Tensor>& tensors() const noexcept { return contents_->tensors; }
+  const std::vector<TestVector>& test_vectors() const noexcept { return contents_->test_vectors; }
+  std::size_t replayed_at_load() const noexcept { return contents_->replayed_at_load; }
+  double tolerance() const noexcept { return contents_->tolerance; }
+
+  /// A tensor's elements in the order of its dimensions. Throws Error if one is not finite.
+  std::vector<float> values(const Tensor& tensor) const;
+
+ private:
+  class Parser;
+
+  WeightFile(std::vector<std::uint8_t> bytes, const std::string& name);
+
+  /// What the bytes say, the tensors' elements apart.
+  struct Contents {
+    std::string name;
+    Graph graph;
+    Preprocessing preprocessing;
+    std::vector<std::string> labels;
+    std::vector<Tensor> tensors;
+    std::vector<TestVector> test_vectors;
+    std::size_t replayed_at_load = 0;
+    double tolerance = 0.0;
+  };
+
+  // A model of one input size keeps the contents alone.
+  friend class Model;
+  void drop_bytes() noexcept { bytes_.reset(); }
+
+  std::shared_ptr<const Contents> contents_;
+  std::shared_ptr<const std::vector<std::uint8_t>> bytes_;
+};
+
+/// Hands the nodes of a file's graph their tensors. The file must outlive it.
+class FileTensors final : public NodeTensors {
+ public:
+  explicit FileTensors(const WeightFile& file) : file_(file) {}
+
+  std::vector<float> values(const Node& node, int tensor) const override;
+  std::string where(const Node& node) const override;
+
+ private:
+  const WeightFile& file_;
+};
+
+}  // namespace mien
+
+#if MIEN_HAS_DEFINITIONS
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include <mien/binary.hpp>
+#include <mien/error.hpp>
+#include <mien/layers/layers.hpp>
+
+namespace mien {
+
+namespace detail {
+
+MIEN_INLINE float half_to_float(std::uint16_t half) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
   const std::uint32_t exponent = (half >> 10) & 0x1Fu;
   const std::uint32_t mantissa = half & 0x3FFu;
@@ -73,262 +225,465 @@ inline float half_to_float(std::uint16_t half) noexcept {
   return value;
 }
 
-inline std::string shape_text(const std::vector<std::uint32_t>& dimensions) {
+MIEN_COLD inline std::string dimensions_text(const std::vector<std::uint32_t>& dimensions) {
   std::string text;
   for (const std::uint32_t dimension : dimensions) {
-    text += (text.empty() ? "" : "x") + std::to_string(dimension);
+    text += (text.empty() ? "" : " x ") + std::to_string(dimension);
   }
   return text;
 }
 
+inline float float_at(const std::uint8_t* bytes) noexcept {
+  const std::uint32_t bits = std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 |
+                             std::uint32_t{bytes[2]} << 16 | std::uint32_t{bytes[3]} << 24;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline float half_at(const std::uint8_t* bytes) noexcept {
+  return half_to_float(static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8));
+}
+
+constexpr std::size_t bytes_of(NumberType type) {
+  return type == NumberType::fp16 ? 2 : 4;
+}
+
 }  // namespace detail
 
-/// A parsed weight file. Copies share the bytes.
-class WeightFile {
+/// Reads the fields in their order.
+class WeightFile::Parser {
  public:
-  struct Tensor {
-    std::string name;
-    bool half = false;
-    std::vector<std::uint32_t> dimensions;
-    std::size_t offset = 0;
-    std::size_t size = 0;
-  };
-  struct VerificationVector {
-    std::vector<float> input;   ///< channels x height x width
-    std::vector<float> output;  ///< one value a label
-  };
+  /// The contents are the file's.
+  Parser(const WeightFile& file, Contents& contents)
+      : file_(file),
+        contents_(contents),
+        reader_(file.bytes_->data(), file.bytes_->size(), "MIEN", version, contents.name) {}
 
-  /// Reads and checks a file. Throws Error.
-  static WeightFile load(const std::string& path) { return WeightFile(read_file(path), path); }
-
-  /// The same from memory; the bytes are copied. `name` stands for the file in messages.
-  static WeightFile from_memory(const std::uint8_t* bytes, std::size_t size,
-                                const std::string& name = "weights in memory") {
-    return WeightFile(std::vector<std::uint8_t>(bytes, bytes + size), name);
-  }
-
-  const std::string& name() const noexcept { return name_; }
-  const std::string& architecture() const noexcept { return architecture_; }
-  const Preprocessing& preprocessing() const noexcept { return preprocessing_; }
-  const std::vector<std::string>& labels() const noexcept { return labels_; }
-  const std::vector<Tensor>& tensors() const noexcept { return tensors_; }
-  const std::vector<VerificationVector>& verification_vectors() const noexcept {
-    return verification_vectors_;
-  }
-
-  /// A tensor's elements in the order of its dimensions. Throws Error if one is not finite.
-  std::vector<float> values(const Tensor& tensor) const {
-    std::vector<float> result(tensor.size);
-    const std::uint8_t* from = bytes_->data() + tensor.offset;
-    for (std::size_t i = 0; i < tensor.size; ++i) {
-      result[i] = tensor.half ? half_at(from + 2 * i) : float_at(from + 4 * i);
-      if (!std::isfinite(result[i])) {
-        throw Error(name_ + ": tensor '" + tensor.name + "', element " + std::to_string(i) +
-                    ": expected a finite number, found " + std::to_string(result[i]));
-      }
-    }
-    return result;
+  MIEN_COLD void parse() {
+    contents_.graph.name = reader_.string("network");
+    read_inputs();
+    read_nodes();
+    read_outputs();
+    read_tensors();
+    check_node_tensors();
+    read_labels();
+    read_preprocessing();
+    read_test_vectors();
+    check_end();
   }
 
  private:
-  static constexpr std::uint32_t version = 1;
+  static constexpr std::uint32_t version = 2;
   static constexpr std::size_t block_alignment = 64;
   static constexpr std::uint32_t largest_side = 1u << 16;
   static constexpr std::uint32_t largest_dimension = 0x7FFFFFFFu;
-  static constexpr std::uint32_t equalize_histogram_flag = 1;
 
-  WeightFile(std::vector<std::uint8_t> bytes, const std::string& name)
-      : name_(name), bytes_(std::make_shared<const std::vector<std::uint8_t>>(std::move(bytes))) {
-    BinaryReader reader(bytes_->data(), bytes_->size(), "MIEN", version, name);
-    read_preprocessing(reader);
-    const std::uint32_t labels = reader.u32("number of labels");
-    for (std::uint32_t i = 0; i < labels; ++i) labels_.push_back(reader.string("label"));
-    read_tensors(reader);
-    read_verification_vectors(reader);
+  MIEN_COLD void read_inputs() {
+    Graph& graph = contents_.graph;
+    const std::uint32_t count = in_range("number of inputs", 1, Graph::most_inputs);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      GraphInput input;
+      input.name = reader_.string("input name");
+      input.shape.channels = side("input channels", 1);
+      input.shape.height = side("input height", 0);
+      input.shape.width = side("input width", 0);
+      if ((input.shape.height == 0) != (input.shape.width == 0)) {
+        reader_.fail({"input '", input.name, "': expected a height and a width, or neither"});
+      }
+      graph.inputs.push_back(std::move(input));
+    }
   }
 
-  void read_preprocessing(BinaryReader& reader) {
-    architecture_ = reader.string("architecture");
-    preprocessing_.input_channels = side(reader, "input channels");
-    preprocessing_.input_height = side(reader, "input height");
-    preprocessing_.input_width = side(reader, "input width");
-    preprocessing_.face_size = side(reader, "face size");
-    preprocessing_.mean = reader.f32("mean");
-    preprocessing_.standard_deviation = reader.f32("standard deviation");
-    preprocessing_.temperature = reader.f32("temperature");
-    if (!std::isfinite(preprocessing_.mean)) reader.fail("mean: expected a finite number");
-    require_positive(reader, preprocessing_.standard_deviation, "standard deviation");
-    require_positive(reader, preprocessing_.temperature, "temperature");
-    if (preprocessing_.face_size < preprocessing_.input_height ||
-        preprocessing_.face_size < preprocessing_.input_width) {
-      reader.fail("face size: expected at least the input's height and width, found " +
-                  std::to_string(preprocessing_.face_size));
+  MIEN_COLD void read_nodes() {
+    Graph& graph = contents_.graph;
+    const std::uint32_t count = in_range("number of nodes", 1, largest_dimension);
+    for (std::uint32_t n = 0; n < count; ++n) {
+      Node node;
+      const std::string layer = reader_.string("layer");
+      const std::string name = reader_.string("node name");
+      node.layer = find_layer(layer);
+      const std::string where =
+          "node " + std::to_string(n) + (name.empty() ? "" : ", '" + name + "'");
+      if (node.layer == nullptr) {
+        std::string known;
+        for (const LayerType* const type : layer_types) {
+          known += (known.empty() ? "" : ", ") + std::string(type->name);
+        }
+        reader_.fail({where, ": layer: expected one of ", known, ", found '", layer, "'"});
+      }
+      graph.node_names.push_back(name);
+      read_options(where + " (" + layer + ")", node);
+      read_operands(where + " (" + layer + ")", n, node);
+      graph.nodes.push_back(node);
     }
-    const std::uint32_t flags = reader.u32("flags");
-    if ((flags & ~equalize_histogram_flag) != 0) {
-      reader.fail("flags: expected 0 or " + std::to_string(equalize_histogram_flag) + ", found " +
-                  std::to_string(flags));
-    }
-    preprocessing_.equalize_histogram = (flags & equalize_histogram_flag) != 0;
   }
 
-  void read_tensors(BinaryReader& reader) {
-    const std::uint32_t count = reader.u32("number of tensors");
+  MIEN_COLD void read_options(const std::string& where, Node& node) {
+    const LayerType& layer = *node.layer;
+    std::vector<bool> is_given(static_cast<std::size_t>(layer.option_count));
+    const int count = reader_.u8("number of options");
+    for (int i = 0; i < count; ++i) {
+      const std::string name = reader_.string("option name");
+      const double value = reader_.f64("option value");
+      std::size_t at = 0;
+      while (at < is_given.size() && layer.options[at].name != name) ++at;
+      if (at == is_given.size()) reader_.fail({where, ": it has no option '", name, "'"});
+      if (is_given[at]) reader_.fail({where, ": option '", name, "' is given twice"});
+      const Option& option = layer.options[at];
+      const bool in_range = value >= option.lowest && value <= option.highest;
+      if (!in_range || (option.is_whole && value != std::floor(value))) {
+        reader_.fail({where, ": ", name, ": expected ",
+                      (option.is_whole ? "a whole number from " : "a number from "),
+                      detail::real_text(option.lowest), " to ", detail::real_text(option.highest),
+                      ", found ", detail::real_text(value)});
+      }
+      node.options[at] = value;
+      is_given[at] = true;
+    }
+    for (std::size_t at = 0; at < is_given.size(); ++at) {
+      if (is_given[at]) continue;
+      if (layer.options[at].is_required) {
+        reader_.fail({where, ": expected the option '", layer.options[at].name, "', found none"});
+      }
+      node.options[at] = layer.options[at].default_value;
+    }
+    const char* const problem = layer.check_options(node);
+    if (problem != nullptr) reader_.fail({where, ": ", problem});
+  }
+
+  MIEN_COLD void read_operands(const std::string& where, std::uint32_t number, Node& node) {
+    Graph& graph = contents_.graph;
+    node.first_input = static_cast<int>(graph.operands.size());
+    node.input_count = reader_.u16("number of inputs");
+    if (node.input_count < node.layer->fewest_inputs ||
+        node.input_count > node.layer->most_inputs) {
+      reader_.fail({where, ": number of inputs: expected ",
+                    detail::Digits(node.layer->fewest_inputs), " to ",
+                    detail::Digits(node.layer->most_inputs), ", found ",
+                    detail::Digits(node.input_count)});
+    }
+    for (int i = 0; i < node.input_count; ++i) {
+      const std::uint32_t value = reader_.u32("input of a node");
+      if (value >= graph.inputs.size() + number) {
+        reader_.fail({where, ": expected an input that was computed before, a value less than ",
+                      detail::Digits(graph.inputs.size() + number), ", found ",
+                      detail::Digits(value)});
+      }
+      graph.operands.push_back(static_cast<int>(value));
+    }
+    node.first_tensor = static_cast<int>(graph.tensors.size());
+    node.tensor_count = reader_.u16("number of tensors");
+    for (int i = 0; i < node.tensor_count; ++i) {
+      graph.tensors.push_back(
+          static_cast<int>(std::min(reader_.u32("tensor of a node"), largest_dimension)));
+    }
+  }
+
+  MIEN_COLD void read_outputs() {
+    Graph& graph = contents_.graph;
+    const std::uint32_t count = in_range("number of outputs", 1, Graph::most_outputs);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      GraphOutput output;
+      output.name = reader_.string("output name");
+      const std::uint32_t value = reader_.u32("output value");
+      if (value >= static_cast<std::uint32_t>(graph.value_count())) {
+        reader_.fail({"output '", output.name, "': expected a value less than ",
+                      detail::Digits(graph.value_count()), ", found ", detail::Digits(value)});
+      }
+      output.value = static_cast<int>(value);
+      for (const GraphOutput& other : graph.outputs) {
+        if (other.name == output.name) reader_.fail({"two outputs are called '", other.name, "'"});
+      }
+      graph.outputs.push_back(std::move(output));
+    }
+  }
+
+  MIEN_COLD void read_tensors() {
+    const std::uint32_t count = reader_.u32("number of tensors");
     for (std::uint32_t i = 0; i < count; ++i) {
       Tensor tensor;
-      tensor.name = reader.string("tensor name");
+      tensor.name = reader_.string("tensor name");
       const std::string where = "tensor '" + tensor.name + "'";
-      const std::uint8_t type = reader.u8("tensor type");
-      if (type > 1) reader.fail(where + ": type: expected 0 or 1, found " + std::to_string(type));
-      tensor.half = type == 1;
-      const std::uint8_t rank = reader.u8("tensor rank");
+      const std::uint8_t type = reader_.u8("tensor type");
+      if (type > 1) {
+        reader_.fail(
+            {where, ": number type: expected 0 (fp32) or 1 (fp16), found ", detail::Digits(type)});
+      }
+      tensor.type = static_cast<NumberType>(type);
+      const std::uint8_t rank = reader_.u8("tensor rank");
       if (rank < 1 || rank > 4) {
-        reader.fail(where + ": rank: expected 1 to 4, found " + std::to_string(rank));
+        reader_.fail({where, ": rank: expected 1 to 4, found ", detail::Digits(rank)});
       }
       tensor.size = 1;
       for (std::uint8_t d = 0; d < rank; ++d) {
-        tensor.dimensions.push_back(in_range(reader, "tensor dimension", largest_dimension));
+        tensor.dimensions.push_back(in_range("tensor dimension", 1, largest_dimension));
         tensor.size *= tensor.dimensions.back();
-        if (tensor.size > reader.size()) {
-          reader.fail(where + ": its " + detail::shape_text(tensor.dimensions) +
-                      " elements do not fit into the file's " + std::to_string(reader.size()) +
-                      " bytes");
+        if (tensor.size > reader_.size()) {
+          reader_.fail({where, ": its ", detail::dimensions_text(tensor.dimensions),
+                        " elements do not fit into the file's ", detail::Digits(reader_.size()),
+                        " bytes"});
         }
       }
-      tensor.offset = block(reader, tensor.size * (tensor.half ? 2 : 4), where);
-      tensors_.push_back(std::move(tensor));
+      tensor.offset = block(tensor.size * detail::bytes_of(tensor.type), where);
+      contents_.tensors.push_back(std::move(tensor));
     }
   }
 
-  void read_verification_vectors(BinaryReader& reader) {
-    const std::size_t input_size = static_cast<std::size_t>(preprocessing_.input_channels) *
-                                   static_cast<std::size_t>(preprocessing_.input_height) *
-                                   static_cast<std::size_t>(preprocessing_.input_width);
-    const std::uint32_t count = reader.u32("number of verification vectors");
+  /// Every node has the tensors that its layer takes, in their shapes; every tensor has a node.
+  MIEN_COLD void check_node_tensors() const {
+    const Graph& graph = contents_.graph;
+    std::vector<bool> is_used(contents_.tensors.size());
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+      const Node& node = graph.nodes[n];
+      const TensorSpecs specs = node.layer->tensors(node);
+      const std::string where = node_text(graph, static_cast<int>(n));
+      if (specs.count != node.tensor_count) {
+        reader_.fail({where, ": number of tensors: expected ", detail::Digits(specs.count),
+                      ", found ", detail::Digits(node.tensor_count)});
+      }
+      for (int i = 0; i < specs.count; ++i) {
+        const auto index = static_cast<std::size_t>(
+            graph.tensors[static_cast<std::size_t>(node.first_tensor + i)]);
+        if (index >= is_used.size()) {
+          reader_.fail({where, ": expected the number of a tensor, less than ",
+                        detail::Digits(is_used.size()), ", found ", detail::Digits(index)});
+        }
+        check_tensor(where, specs.specs[static_cast<std::size_t>(i)], contents_.tensors[index]);
+        is_used[index] = true;
+      }
+    }
+    for (std::size_t i = 0; i < is_used.size(); ++i) {
+      if (!is_used[i]) reader_.fail({"tensor '", contents_.tensors[i].name, "': no node takes it"});
+    }
+  }
+
+  MIEN_COLD void check_tensor(const std::string& where, const TensorSpec& spec,
+                              const Tensor& tensor) const {
+    const std::string role = tensor.name.substr(tensor.name.rfind('.') + 1);
+    std::vector<std::uint32_t> dimensions;
+    for (int d = 0; d < spec.rank; ++d) {
+      dimensions.push_back(
+          static_cast<std::uint32_t>(spec.dimensions[static_cast<std::size_t>(d)]));
+    }
+    if (role == spec.role && tensor.dimensions == dimensions) return;
+    reader_.fail({"tensor '", tensor.name, "': ", where, " expects its ", spec.role, " ",
+                  detail::dimensions_text(dimensions), ", found ", role, " ",
+                  detail::dimensions_text(tensor.dimensions)});
+  }
+
+  MIEN_COLD void read_labels() {
+    const std::uint32_t count = reader_.u32("number of labels");
+    for (std::uint32_t i = 0; i < count; ++i) contents_.labels.push_back(reader_.string("label"));
+  }
+
+  MIEN_COLD void read_preprocessing() {
+    Preprocessing& how = contents_.preprocessing;
+    const TensorShape& input = contents_.graph.inputs.front().shape;
+    how.input_channels = input.channels;
+    how.input_height = input.height;
+    how.input_width = input.width;
+    how.temperature = reader_.f32("temperature");
+    require_positive("temperature", how.temperature);
+    how.face_size = side("face size", 0);
+    if (how.face_size != 0 &&
+        (how.face_size < input.height || how.face_size < input.width || input.height == 0)) {
+      reader_.fail({"face size: expected 0 or at least the input's height and width, found ",
+                    detail::Digits(how.face_size)});
+    }
+    const int equalizes = reader_.u8("histogram");
+    if (equalizes > 1) {
+      reader_.fail({"histogram: expected 0 or 1, found ", detail::Digits(equalizes)});
+    }
+    how.equalize_histogram = equalizes == 1;
+    for (int c = 0; c < input.channels; ++c) {
+      how.mean.push_back(reader_.f32("mean"));
+      if (!std::isfinite(how.mean.back())) reader_.fail("mean: expected a finite number");
+    }
+    for (int c = 0; c < input.channels; ++c) {
+      how.standard_deviation.push_back(reader_.f32("standard deviation"));
+      require_positive("standard deviation", how.standard_deviation.back());
+    }
+  }
+
+  MIEN_COLD void read_test_vectors() {
+    contents_.tolerance = double{reader_.f32("tolerance")};
+    require_positive("tolerance", static_cast<float>(contents_.tolerance));
+    const std::uint32_t count = reader_.u32("number of test vectors");
+    contents_.replayed_at_load = reader_.u32("number of test vectors that are replayed");
+    if (contents_.replayed_at_load > count) {
+      reader_.fail({"number of test vectors that are replayed: expected at most ",
+                    detail::Digits(count), ", found ", detail::Digits(contents_.replayed_at_load)});
+    }
     for (std::uint32_t i = 0; i < count; ++i) {
-      const std::string where = "verification vector " + std::to_string(i);
-      VerificationVector vector;
-      vector.input = floats(reader, input_size, where + ", input");
-      vector.output = floats(reader, labels_.size(), where + ", output");
-      verification_vectors_.push_back(std::move(vector));
+      const std::string where = "test vector " + std::to_string(i);
+      TestVector vector;
+      for (const GraphInput& input : contents_.graph.inputs) {
+        vector.inputs.push_back(read_test_input(input, where + ", input '" + input.name + "'"));
+      }
+      for (const GraphOutput& output : contents_.graph.outputs) {
+        const std::string place = where + ", output '" + output.name + "'";
+        TestVector::Output values;
+        values.stride = in_range("stride", 1, largest_dimension);
+        const std::size_t size = in_range("number of output values", 1, largest_dimension);
+        values.values = floats(size, place);
+        vector.outputs.push_back(std::move(values));
+      }
+      contents_.test_vectors.push_back(std::move(vector));
     }
+  }
+
+  MIEN_COLD TestVector::Input read_test_input(const GraphInput& input, const std::string& where) {
+    TestVector::Input vector;
+    vector.shape = {input.shape.channels, side("height of a test input", 1),
+                    side("width of a test input", 1)};
+    if (!input.has_free_size() && vector.shape != input.shape) {
+      reader_.fail(
+          {where, ": expected ", shape_text(input.shape), ", found ", shape_text(vector.shape)});
+    }
+    const int rule = reader_.u8("kind of a test input");
+    if (rule > 1) reader_.fail({where, ": kind: expected 0 or 1, found ", detail::Digits(rule)});
+    if (rule == 0) {
+      if (vector.shape.size() > reader_.size()) {
+        reader_.fail({where, ": it does not fit into the file"});
+      }
+      vector.stored = floats(vector.shape.size(), where);
+    } else {
+      vector.seed = reader_.u32("seed");
+      vector.patch = in_range("patch", 1, largest_dimension);
+    }
+    return vector;
+  }
+
+  MIEN_COLD void check_end() const {
     // The seal has vouched for the size; what it cannot know is whether blocks account for it.
-    if (std::max(data_end_, reader.position()) != reader.size()) {
-      reader.fail("the last block ends at byte " + std::to_string(data_end_) +
-                  ", but the file has " + std::to_string(reader.size()));
+    if (std::max(data_end_, reader_.position()) != reader_.size()) {
+      reader_.fail({"the last block ends at byte ", detail::Digits(data_end_),
+                    ", but the file has ", detail::Digits(reader_.size())});
     }
-    if (first_block_ < reader.position()) {
-      reader.fail("the first block starts at byte " + std::to_string(first_block_) +
-                  ", inside the header of " + std::to_string(reader.position()) + " bytes");
+    if (first_block_ < reader_.position()) {
+      reader_.fail({"the first block starts at byte ", detail::Digits(first_block_),
+                    ", inside the header of ", detail::Digits(reader_.position()), " bytes"});
     }
   }
 
   /// The checked offset of a block of `size` bytes that must follow the block before it.
-  std::size_t block(BinaryReader& reader, std::size_t size, const std::string& where) {
-    const std::uint64_t offset = reader.u64("offset");
-    if (offset % block_alignment != 0 || offset < data_end_ || offset > reader.size() ||
-        size > reader.size() - offset) {
-      reader.fail(where + ": expected " + std::to_string(size) + " bytes at a multiple of " +
-                  std::to_string(block_alignment) + " between byte " + std::to_string(data_end_) +
-                  " and " + std::to_string(reader.size()) + ", found offset " +
-                  std::to_string(offset));
+  MIEN_COLD std::size_t block(std::size_t size, const std::string& where) {
+    const std::uint64_t offset = reader_.u64("offset");
+    if (offset % block_alignment != 0 || offset < data_end_ || offset > reader_.size() ||
+        size > reader_.size() - offset) {
+      reader_.fail({where, ": expected ", detail::Digits(size), " bytes at a multiple of ",
+                    detail::Digits(block_alignment), " between byte ", detail::Digits(data_end_),
+                    " and ", detail::Digits(reader_.size()), ", found offset ",
+                    detail::Digits(offset)});
     }
     first_block_ = std::min(first_block_, static_cast<std::size_t>(offset));
     data_end_ = static_cast<std::size_t>(offset) + size;
     return static_cast<std::size_t>(offset);
   }
 
-  std::vector<float> floats(BinaryReader& reader, std::size_t count, const std::string& where) {
-    if (count > reader.size()) reader.fail(where + ": it does not fit into the file");
+  MIEN_COLD std::vector<float> floats(std::size_t count, const std::string& where) {
+    if (count > reader_.size()) reader_.fail({where, ": it does not fit into the file"});
     Tensor tensor;
     tensor.name = where;
     tensor.size = count;
-    tensor.offset = block(reader, 4 * count, where);
-    return values(tensor);
+    tensor.offset = block(4 * count, where);
+    return file_.values(tensor);
   }
 
-  static std::uint32_t in_range(BinaryReader& reader, const char* field, std::uint32_t largest) {
-    const std::uint32_t value = reader.u32(field);
-    if (value < 1 || value > largest) {
-      reader.fail(std::string(field) + ": expected 1 to " + std::to_string(largest) + ", found " +
-                  std::to_string(value));
+  MIEN_COLD std::uint32_t in_range(const char* field, std::uint32_t smallest,
+                                   std::uint32_t largest) {
+    const std::uint32_t value = reader_.u32(field);
+    if (value < smallest || value > largest) {
+      reader_.fail({field, ": expected ", detail::Digits(smallest), " to ", detail::Digits(largest),
+                    ", found ", detail::Digits(value)});
     }
     return value;
   }
 
-  static int side(BinaryReader& reader, const char* field) {
-    return static_cast<int>(in_range(reader, field, largest_side));
+  MIEN_COLD int side(const char* field, std::uint32_t smallest) {
+    return static_cast<int>(in_range(field, smallest, largest_side));
   }
 
-  static void require_positive(const BinaryReader& reader, float value, const char* field) {
+  MIEN_COLD void require_positive(const char* field, float value) const {
     if (!(std::isfinite(value) && value > 0.0f)) {
-      reader.fail(std::string(field) + ": expected a positive number, found " +
-                  std::to_string(value));
+      reader_.fail({field, ": expected a positive number, found ", std::to_string(value)});
     }
   }
 
-  static float float_at(const std::uint8_t* bytes) noexcept {
-    const std::uint32_t bits = std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 |
-                               std::uint32_t{bytes[2]} << 16 | std::uint32_t{bytes[3]} << 24;
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-  }
-
-  static float half_at(const std::uint8_t* bytes) noexcept {
-    return detail::half_to_float(static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8));
-  }
-
-  std::string name_;
-  std::shared_ptr<const std::vector<std::uint8_t>> bytes_;
-  std::string architecture_;
-  Preprocessing preprocessing_;
-  std::vector<std::string> labels_;
-  std::vector<Tensor> tensors_;
-  std::vector<VerificationVector> verification_vectors_;
+  const WeightFile& file_;
+  Contents& contents_;
+  BinaryReader reader_;
   std::size_t first_block_ = static_cast<std::size_t>(-1);
   std::size_t data_end_ = 0;
 };
 
-/// Hands a file's tensors to the layers in order, checking role and shape.
-class TensorReader {
- public:
-  explicit TensorReader(const WeightFile& file) : file_(file) {}
+MIEN_INLINE WeightFile::WeightFile(std::vector<std::uint8_t> bytes, const std::string& name)
+    : bytes_(std::make_shared<const std::vector<std::uint8_t>>(std::move(bytes))) {
+  const auto contents = std::make_shared<Contents>();
+  contents->name = name;
+  contents_ = contents;
+  Parser(*this, *contents).parse();
+}
 
-  /// The next tensor's elements; `layer` asks for its `role` ("weight", "bias", ...), the last part
-  /// of the tensor's name, in the shape `dimensions`. Throws Error.
-  std::vector<float> take(const char* layer, const char* role,
-                          const std::vector<std::uint32_t>& dimensions) {
-    const std::string expected =
-        std::string(layer) + " expects its " + role + " " + detail::shape_text(dimensions);
-    if (next_ == file_.tensors().size()) {
-      throw Error(file_.name() + ": tensor " + std::to_string(next_ + 1) + ": " + expected +
-                  ", found only " + std::to_string(next_) + " tensors");
-    }
-    const WeightFile::Tensor& tensor = file_.tensors()[next_++];
-    const std::string last_part = tensor.name.substr(tensor.name.rfind('.') + 1);
-    if (last_part != role || tensor.dimensions != dimensions) {
-      throw Error(file_.name() + ": tensor '" + tensor.name + "' (number " + std::to_string(next_) +
-                  "): " + expected + ", found " + last_part + " " +
-                  detail::shape_text(tensor.dimensions));
-    }
-    return file_.values(tensor);
-  }
+MIEN_INLINE WeightFile WeightFile::load(const std::string& path) {
+  return WeightFile(read_file(path), path);
+}
 
-  /// Throws Error if tensors are left over.
-  void finish() const {
-    if (next_ != file_.tensors().size()) {
-      throw Error(file_.name() + ": tensor '" + file_.tensors()[next_].name +
-                  "': the network has taken its " + std::to_string(next_) +
-                  " tensors, found one more");
+MIEN_INLINE WeightFile WeightFile::from_memory(const std::uint8_t* bytes, std::size_t size,
+                                               const std::string& name) {
+  return WeightFile(std::vector<std::uint8_t>(bytes, bytes + size), name);
+}
+
+MIEN_INLINE std::vector<float> WeightFile::values(const Tensor& tensor) const {
+  std::vector<float> result(tensor.size);
+  const std::uint8_t* from = bytes_->data() + tensor.offset;
+  const bool is_half = tensor.type == NumberType::fp16;
+  for (std::size_t i = 0; i < tensor.size; ++i) {
+    result[i] = is_half ? detail::half_at(from + 2 * i) : detail::float_at(from + 4 * i);
+    if (!std::isfinite(result[i])) {
+      detail::fail({name(), ": tensor '", tensor.name, "', element ", detail::Digits(i),
+                    ": expected a finite number, found ", std::to_string(result[i])});
     }
   }
+  return result;
+}
 
-  const std::string& file_name() const noexcept { return file_.name(); }
+MIEN_INLINE std::vector<float> test_input_values(const TestVector& vector, std::size_t input,
+                                                 const Preprocessing& preprocessing) {
+  const TestVector::Input& made = vector.inputs[input];
+  if (!made.stored.empty()) return made.stored;
+  const auto height = static_cast<std::uint32_t>(made.shape.height);
+  const auto width = static_cast<std::uint32_t>(made.shape.width);
+  const std::uint32_t rows = (height - 1) / made.patch + 1;
+  const std::uint32_t columns = (width - 1) / made.patch + 1;
+  std::vector<float> values;
+  values.reserve(made.shape.size());
+  for (std::uint32_t c = 0; c < static_cast<std::uint32_t>(made.shape.channels); ++c) {
+    const float mean = input == 0 ? preprocessing.mean[c] : 0.0f;
+    const float deviation = input == 0 ? preprocessing.standard_deviation[c] : 1.0f;
+    for (std::uint32_t y = 0; y < height; ++y) {
+      for (std::uint32_t x = 0; x < width; ++x) {
+        const std::uint32_t index = (c * rows + y / made.patch) * columns + x / made.patch;
+        const auto pixel = static_cast<float>(pattern_byte(made.seed, index));
+        values.push_back((pixel / 255.0f - mean) / deviation);
+      }
+    }
+  }
+  return values;
+}
 
- private:
-  const WeightFile& file_;
-  std::size_t next_ = 0;
-};
+MIEN_INLINE std::vector<float> FileTensors::values(const Node& node, int tensor) const {
+  const auto at = static_cast<std::size_t>(node.first_tensor + tensor);
+  const auto index = static_cast<std::size_t>(file_.graph().tensors[at]);
+  return file_.values(file_.tensors()[index]);
+}
+
+MIEN_INLINE std::string FileTensors::where(const Node& node) const {
+  const std::vector<Node>& nodes = file_.graph().nodes;
+  return file_.name() + ": " + node_text(file_.graph(), static_cast<int>(&node - nodes.data()));
+}
 
 }  // namespace mien
+
+#endif  // MIEN_HAS_DEFINITIONS

@@ -1,6 +1,8 @@
 // expects: Dense takes a flat vector: put Flatten before it
-#include <mien/layers/layers.hpp>
+#include <mien/network.hpp>
 
 using namespace mien;
 
-std::size_t size() { return Compiled<Dense<3, 7>, Shape<3, 2, 2>>::parameter_count; }
+std::size_t size() {
+  return OutputShape<Dense<3, 7>, Shape<3, 2, 2>>::size;
+}

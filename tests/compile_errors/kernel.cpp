@@ -1,8 +1,8 @@
 // expects: the kernel is larger than its padded input
-#include <mien/layers/layers.hpp>
+#include <mien/network.hpp>
 
 using namespace mien;
 
 std::size_t size() {
-  return Compiled<Conv2d<1, 2, Kernel<5>, Padding<1>>, Shape<1, 2, 9>>::parameter_count;
+  return OutputShape<Conv2d<1, 2, Kernel<5>, Padding<1>>, Shape<1, 2, 9>>::size;
 }

@@ -1,8 +1,8 @@
 // expects: Conv2d needs a Kernel<Height, Width>
-#include <mien/layers/layers.hpp>
+#include <mien/network.hpp>
 
 using namespace mien;
 
 std::size_t size() {
-  return Compiled<Conv2d<1, 2, Padding<1>>, Shape<1, 9, 9>>::parameter_count;
+  return OutputShape<Conv2d<1, 2, Padding<1>>, Shape<1, 9, 9>>::size;
 }

@@ -1,3 +1,3 @@
 #include <mien/mien.hpp>
 
-double verify_in_second(const char* path) { return mien::MiniFer::load(path).verify(); }
+double verify_in_second(const char* path) { return mien::Model::load(path).verify(); }

@@ -1,4 +1,4 @@
-"""Makes the golden data of any_network.hpp and ensemble.hpp with Pillow and PyTorch.
+"""Makes the golden data of ensemble.hpp with Pillow and PyTorch.
 
     python tests/data/make_ensemble.py          # from a Python that has the package in tools/
 
@@ -20,13 +20,14 @@ from make_expressions import BOXES, PHOTO_SIZE, load_tiny
 from make_networks import LABELS
 from mien_tools import preprocess
 from mien_tools.export import Network, export
-from mien_tools.weights import Preprocessing
+from mien_tools.weights import Preprocessing, gray
 from noise import noise
 
 HERE = Path(__file__).resolve().parent
 
-WIDE = Preprocessing(1, 10, 12, 15, 0.25, 0.5, temperature=0.7, equalize_histogram=True)
-COLOUR = Preprocessing(3, 4, 4, 4)
+WIDE_SHAPE = (1, 10, 12)
+WIDE = gray(15, 0.25, 0.5, temperature=0.7, equalize_histogram=True)
+COLOUR = Preprocessing(4, (0.0,) * 3, (1.0,) * 3)
 
 
 def wide() -> nn.Module:
@@ -36,21 +37,26 @@ def wide() -> nn.Module:
 
 
 def mean_logits(
-    module: nn.Module, file: Preprocessing, photo: np.ndarray, box: tuple[int, ...], views: int
+    module: nn.Module,
+    input_shape: tuple[int, ...],
+    how: Preprocessing,
+    photo: np.ndarray,
+    box: tuple[int, ...],
+    views: int,
 ) -> torch.Tensor:
     x, y, width, height = box
     side = max(width, height)
     square = (x - (side - width) // 2, y - (side - height) // 2, side, side)
-    face = preprocess.resize_face(photo, square, file.face_size)
-    if file.equalize_histogram:
+    face = preprocess.resize_face(photo, square, how.face_size)
+    if how.equalize_histogram:
         face = preprocess.equalize_histogram(face)
-    size = file.input_height, file.input_width
+    size = input_shape[1:]
     pixels = (
         preprocess.ten_crops(face, *size)
         if views == 10
         else preprocess.centre_crop(face, *size)[None]
     )
-    inputs = preprocess.normalise(pixels, file.mean, file.standard_deviation)
+    inputs = preprocess.normalise(pixels, how.mean[0], how.standard_deviation[0])
     with torch.no_grad():
         return module(torch.from_numpy(inputs)[:, None].double()).mean(0)
 
@@ -60,12 +66,15 @@ def main() -> None:
     module = wide().eval()
     # Large weights, so that the probabilities are far from equal.
     nn.init.normal_(module[-1].weight, std=0.5)
-    export(Network(module, "tiny_wide", WIDE, LABELS), HERE / "tiny_wide.mien")
+    export(Network(module, "tiny_wide", WIDE_SHAPE, WIDE, LABELS), HERE / "tiny_wide.mien")
     colour = nn.Sequential(nn.Flatten(), nn.Linear(48, 7)).eval()
-    export(Network(colour, "tiny_colour", COLOUR, LABELS), HERE / "tiny_colour.mien")
+    export(Network(colour, "tiny_colour", (3, 4, 4), COLOUR, LABELS), HERE / "tiny_colour.mien")
 
     tiny, tiny_file = load_tiny()
-    members = ((tiny, tiny_file.preprocessing), (module.double(), WIDE))
+    members = (
+        (tiny, tiny_file.graph.inputs[0].shape, tiny_file.preprocessing),
+        (module.double(), WIDE_SHAPE, WIDE),
+    )
     lines = []
     for seed, box in enumerate(BOXES):
         photo = noise(*PHOTO_SIZE, seed)
@@ -73,7 +82,7 @@ def main() -> None:
             logits = [mean_logits(*member, photo, box, views) for member in members]
             probabilities = [
                 torch.softmax(values / member.temperature, 0)
-                for values, (_, member) in zip(logits, members, strict=True)
+                for values, (*_, member) in zip(logits, members, strict=True)
             ]
             mean = sum(probabilities) / len(probabilities)
             numbers = [f"{value:.9g}" for value in (*logits[1].tolist(), *mean.tolist())]

@@ -71,7 +71,7 @@ def views(face: np.ndarray, side: int, count: int) -> np.ndarray:
 
 def expression_lines() -> list[str]:
     module, file = load_tiny()
-    preprocessing = file.preprocessing
+    how, side_of_view = file.preprocessing, file.graph.inputs[0].width
     lines = []
     for seed, (x, y, width, height) in enumerate(BOXES):
         photo = noise(*PHOTO_SIZE, seed)
@@ -79,13 +79,13 @@ def expression_lines() -> list[str]:
         left, top = x - (side - width) // 2, y - (side - height) // 2
         padded = np.pad(photo, 100, mode="edge")
         face = padded[top + 100 : top + 100 + side, left + 100 : left + 100 + side]
-        face = resized(face, preprocessing.face_size)
+        face = resized(face, how.face_size)
         for count in (1, 10):
-            pixels = views(face, preprocessing.input_width, count)
-            inputs = normalise(pixels, preprocessing.mean, preprocessing.standard_deviation)
+            pixels = views(face, side_of_view, count)
+            inputs = normalise(pixels, how.mean[0], how.standard_deviation[0])
             with torch.no_grad():
                 logits = module(torch.from_numpy(inputs)[:, None].double()).mean(0)
-            probabilities = torch.softmax(logits / preprocessing.temperature, 0)
+            probabilities = torch.softmax(logits / how.temperature, 0)
             numbers = [f"{value:.9g}" for value in (*logits.tolist(), *probabilities.tolist())]
             lines.append(f"{seed} {x} {y} {width} {height} {count} {' '.join(numbers)}")
     return lines

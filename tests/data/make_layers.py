@@ -1,19 +1,27 @@
-"""Makes layers.mien and layer_cases.inc: what PyTorch computes for every layer over many shapes.
+"""Makes layers/*.mien and layer_cases.inc: what PyTorch computes for layers over many shapes.
 
     python tests/data/make_layers.py          # from a Python that has the package in tools/
 
-Each case is a layer as written in C++, the same in PyTorch, and an input shape. The .mien file
-holds for each case, in order, the input, the parameters, and the output computed in float64; the
-.inc file lists the cases for test_layers.cpp.
+The cases are those of the records in mien_tools.layers and the compositions here. Each becomes a
+weight file of one small network with the input and the whole output, computed in float64, as its
+test vector; the .inc file lists them with their C++ types for test_layers.cpp.
 """
 
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from mien_tools.export import graph_tensors
+from mien_tools.header import cpp_type
+from mien_tools.layer import Case
+from mien_tools.layers import LAYERS
 from mien_tools.networks.mini_fer import InvertedResidual
-from mien_tools.weights import NamedTensor, Preprocessing, WeightFile
+from mien_tools.trace import trace
+from mien_tools.weights import NamedTensor, OutputSample, Preprocessing, TestVector, WeightFile
 
 HERE = Path(__file__).parent
 
@@ -41,168 +49,20 @@ class Residual(nn.Module):
         return self.body(x) + self.shortcut(x)
 
 
-CONVOLUTIONS = [
-    ("Conv2d<1, 1, Kernel<1>>", nn.Conv2d(1, 1, 1), (1, 1, 1)),
-    ("Conv2d<3, 17, Kernel<1>>", nn.Conv2d(3, 17, 1), (3, 1, 1)),
-    ("Conv2d<17, 33, Kernel<1>, NoBias>", nn.Conv2d(17, 33, 1, bias=False), (17, 3, 3)),
-    ("Conv2d<33, 16, Kernel<1>>", nn.Conv2d(33, 16, 1), (33, 5, 5)),
-    ("Conv2d<64, 20, Kernel<1>>", nn.Conv2d(64, 20, 1), (64, 9, 9)),
-    ("Conv2d<5, 9, Kernel<1>, Stride<2>>", nn.Conv2d(5, 9, 1, 2), (5, 7, 8)),
-    ("Conv2d<3, 5, Kernel<1>, Padding<1>>", nn.Conv2d(3, 5, 1, 1, 1), (3, 2, 3)),
-    ("Conv2d<4, 6, Kernel<2>>", nn.Conv2d(4, 6, 2), (4, 5, 6)),
-    ("Conv2d<1, 4, Kernel<3>>", nn.Conv2d(1, 4, 3), (1, 5, 5)),
-    ("Conv2d<3, 5, Kernel<3>>", nn.Conv2d(3, 5, 3), (3, 3, 3)),
-    ("Conv2d<3, 5, Kernel<3>, Padding<1>>", nn.Conv2d(3, 5, 3, 1, 1), (3, 7, 9)),
-    ("Conv2d<2, 3, Kernel<3>, Padding<2>>", nn.Conv2d(2, 3, 3, 1, 2), (2, 4, 5)),
-    ("Conv2d<2, 3, Kernel<3>, Padding<3>>", nn.Conv2d(2, 3, 3, 1, 3), (2, 4, 5)),
-    ("Conv2d<3, 40, Kernel<3>, Padding<1>>", nn.Conv2d(3, 40, 3, 1, 1), (3, 1, 1)),
-    ("Conv2d<5, 7, Kernel<3>, Stride<2>>", nn.Conv2d(5, 7, 3, 2), (5, 9, 8)),
-    ("Conv2d<5, 7, Stride<2>, Padding<1>, Kernel<3>>", nn.Conv2d(5, 7, 3, 2, 1), (5, 9, 8)),
-    ("Conv2d<2, 8, Kernel<3>, Stride<3>, Padding<1>>", nn.Conv2d(2, 8, 3, 3, 1), (2, 11, 10)),
-    ("Conv2d<16, 31, Kernel<3>, Padding<1>>", nn.Conv2d(16, 31, 3, 1, 1), (16, 6, 5)),
-    ("Conv2d<1, 64, Kernel<3>, Padding<1>>", nn.Conv2d(1, 64, 3, 1, 1), (1, 10, 10)),
-    ("Conv2d<5, 32, Kernel<3>, Padding<1>>", nn.Conv2d(5, 32, 3, 1, 1), (5, 4, 37)),
-    ("Conv2d<7, 35, Kernel<3>, Padding<1>>", nn.Conv2d(7, 35, 3, 1, 1), (7, 5, 13)),
-    ("Conv2d<4, 6, Kernel<4>, Padding<2>, Stride<2>>", nn.Conv2d(4, 6, 4, 2, 2), (4, 7, 7)),
-    ("Conv2d<4, 6, Kernel<5>, Padding<1>>", nn.Conv2d(4, 6, 5, 1, 1), (4, 9, 9)),
-    ("Conv2d<4, 6, Kernel<5>, Padding<2>>", nn.Conv2d(4, 6, 5, 1, 2), (4, 8, 7)),
-    ("Conv2d<8, 33, Kernel<5>, Padding<1>>", nn.Conv2d(8, 33, 5, 1, 1), (8, 10, 10)),
-    ("Conv2d<1, 3, Kernel<7>, Stride<2>, Padding<3>>", nn.Conv2d(1, 3, 7, 2, 3), (1, 13, 11)),
-    ("Conv2d<1, 5, Kernel<11>, Stride<4>>", nn.Conv2d(1, 5, 11, 4), (1, 27, 23)),
-    (
-        "Conv2d<2, 5, Kernel<3, 5>, Padding<1, 2>>",
-        nn.Conv2d(2, 5, (3, 5), 1, (1, 2)),
-        (2, 6, 8),
-    ),
-    (
-        "Conv2d<3, 4, Kernel<1, 3>, Stride<1, 2>, Padding<0, 1>>",
-        nn.Conv2d(3, 4, (1, 3), (1, 2), (0, 1)),
-        (3, 5, 6),
-    ),
-    (
-        "Conv2d<6, 9, Kernel<3>, Padding<1>, Groups<3>>",
-        nn.Conv2d(6, 9, 3, 1, 1, groups=3),
-        (6, 5, 7),
-    ),
-    (
-        "Conv2d<4, 8, Kernel<3>, Stride<2>, Padding<1>, Groups<2>>",
-        nn.Conv2d(4, 8, 3, 2, 1, groups=2),
-        (4, 7, 6),
-    ),
-    (
-        "Conv2d<4, 8, Kernel<3>, Groups<4>, NoBias>",
-        nn.Conv2d(4, 8, 3, groups=4, bias=False),
-        (4, 5, 5),
-    ),
-    (
-        "Conv2d<34, 66, Kernel<1>, Groups<2>>",
-        nn.Conv2d(34, 66, 1, groups=2),
-        (34, 2, 3),
-    ),
-    (
-        "Conv2d<12, 20, Kernel<5>, Padding<2>, Groups<2>>",
-        nn.Conv2d(12, 20, 5, 1, 2, groups=2),
-        (12, 9, 8),
-    ),
-    (
-        "Conv2d<48, 48, Kernel<3>, Padding<1>, Groups<3>>",
-        nn.Conv2d(48, 48, 3, 1, 1, groups=3),
-        (48, 10, 11),
-    ),
-]
+class Written(nn.Module):
+    """A forward as a function of the module and the images."""
+
+    def __init__(self, function: Callable[[nn.Module, torch.Tensor], torch.Tensor], **children):
+        super().__init__()
+        self.function = function
+        for name, child in children.items():
+            self.add_module(name, child)
+
+    def forward(self, x):
+        return self.function(self, x)
 
 
-def depthwise(channels: int, kernel: int, stride: int, padding: int, height: int, width: int):
-    return (
-        f"DepthwiseConv2d<{channels}, Kernel<{kernel}>, Stride<{stride}>, Padding<{padding}>>",
-        nn.Conv2d(channels, channels, kernel, stride, padding, groups=channels),
-        (channels, height, width),
-    )
-
-
-DEPTHWISE = [
-    depthwise(1, 3, 1, 1, 5, 4),
-    depthwise(2, 3, 1, 1, 1, 1),
-    depthwise(3, 3, 1, 0, 3, 5),
-    depthwise(7, 3, 2, 1, 6, 7),
-    depthwise(8, 5, 1, 2, 6, 6),
-    depthwise(15, 3, 1, 1, 4, 3),
-    depthwise(16, 3, 1, 1, 9, 9),
-    depthwise(17, 3, 3, 1, 8, 9),
-    depthwise(33, 3, 1, 2, 3, 3),
-    depthwise(40, 1, 1, 0, 2, 2),
-    depthwise(5, 2, 2, 0, 7, 5),
-    depthwise(3, 3, 1, 3, 2, 2),
-    (
-        "DepthwiseConv2d<6, Kernel<3>, NoBias>",
-        nn.Conv2d(6, 6, 3, groups=6, bias=False),
-        (6, 4, 4),
-    ),
-]
-
-POOLING = [
-    ("MaxPool2d<Kernel<2>>", nn.MaxPool2d(2), (3, 4, 6)),
-    ("MaxPool2d<Kernel<2>>", nn.MaxPool2d(2), (17, 5, 7)),
-    ("MaxPool2d<Kernel<3>, Stride<2>>", nn.MaxPool2d(3, 2), (16, 7, 8)),
-    ("MaxPool2d<Kernel<3>, Stride<2>, Padding<1>>", nn.MaxPool2d(3, 2, 1), (33, 6, 5)),
-    ("MaxPool2d<Kernel<3>, Stride<1>, Padding<1>>", nn.MaxPool2d(3, 1, 1), (5, 1, 1)),
-    ("MaxPool2d<Kernel<2, 3>>", nn.MaxPool2d((2, 3)), (4, 5, 8)),
-    ("MaxPool2d<Kernel<1>, Stride<2>>", nn.MaxPool2d(1, 2), (8, 3, 4)),
-    ("MaxPool2d<Kernel<4>, Stride<3>, Padding<2>>", nn.MaxPool2d(4, 3, 2), (2, 6, 6)),
-    ("AvgPool2d<Kernel<2>>", nn.AvgPool2d(2), (3, 4, 6)),
-    ("AvgPool2d<Kernel<2>>", nn.AvgPool2d(2), (17, 5, 7)),
-    ("AvgPool2d<Kernel<3>, Stride<2>>", nn.AvgPool2d(3, 2), (16, 7, 8)),
-    ("AvgPool2d<Kernel<3>, Stride<2>, Padding<1>>", nn.AvgPool2d(3, 2, 1), (33, 6, 5)),
-    ("AvgPool2d<Kernel<3>, Stride<1>, Padding<1>>", nn.AvgPool2d(3, 1, 1), (5, 1, 1)),
-    ("AvgPool2d<Kernel<2, 3>, Padding<0, 1>>", nn.AvgPool2d((2, 3), None, (0, 1)), (4, 5, 8)),
-    ("AvgPool2d<Kernel<1>, Stride<2>>", nn.AvgPool2d(1, 2), (8, 3, 4)),
-    ("AvgPool2d<Kernel<4>, Stride<3>, Padding<2>>", nn.AvgPool2d(4, 3, 2), (2, 6, 6)),
-    ("AvgPool2d<Kernel<6>>", nn.AvgPool2d(6), (40, 6, 6)),
-]
-
-
-def local_response_norm(
-    size: int, alpha: str, beta: str, k: str, channels: int, height: int, width: int
-):
-    """The numbers are fractions, as C++ writes them: "1, 10000"."""
-
-    def value(ratio: str) -> float:
-        numerator, denominator = ratio.split(", ")
-        return int(numerator) / int(denominator)
-
-    return (
-        f"LocalResponseNorm<{size}, std::ratio<{alpha}>, std::ratio<{beta}>, std::ratio<{k}>>",
-        nn.LocalResponseNorm(size, value(alpha), value(beta), value(k)),
-        (channels, height, width),
-    )
-
-
-NORMS = [
-    local_response_norm(5, "1, 10000", "3, 4", "2, 1", 96, 3, 4),
-    local_response_norm(5, "1, 10", "3, 4", "2, 1", 33, 2, 3),
-    local_response_norm(1, "2, 1", "1, 2", "1, 1", 16, 2, 2),
-    local_response_norm(4, "1, 2", "1, 4", "1, 2", 17, 3, 1),
-    local_response_norm(3, "1, 1", "1, 1", "1, 1", 2, 2, 5),
-    local_response_norm(7, "1, 3", "2, 3", "3, 2", 9, 2, 2),
-    local_response_norm(9, "1, 1", "3, 4", "1, 1", 3, 2, 2),
-    local_response_norm(5, "1, 1", "0, 1", "1, 1", 6, 1, 2),
-]
-
-OTHERS = [
-    ("ReLU", nn.ReLU(), (3, 4, 5)),
-    ("ReLU6", nn.ReLU6(), (3, 4, 5)),
-    ("BatchNorm2d<1>", nn.BatchNorm2d(1), (1, 3, 3)),
-    ("BatchNorm2d<7>", nn.BatchNorm2d(7), (7, 5, 2)),
-    ("BatchNorm2d<33>", nn.BatchNorm2d(33), (33, 1, 1)),
-    ("Flatten", nn.Flatten(), (3, 2, 5)),
-    ("Dense<1, 1>", nn.Linear(1, 1), (1,)),
-    ("Dense<5, 33>", nn.Linear(5, 33), (5,)),
-    ("Dense<70, 7>", nn.Linear(70, 7), (70,)),
-    ("Dense<16, 32, NoBias>", nn.Linear(16, 32, bias=False), (16,)),
-    ("Softmax", nn.Softmax(1), (7,)),
-    ("Softmax", nn.Softmax(1), (5, 2, 3)),
-]
-
+# C++ type, module, input shape.
 COMPOSITIONS = [
     (
         "Sequential<Conv2d<3, 6, Kernel<3>>, ReLU>",
@@ -346,7 +206,8 @@ COMPOSITIONS = [
         "Sequential<Concatenate<Sequential<Conv2d<4, 17, Kernel<1>>, ReLU>,"
         " Sequential<Conv2d<4, 2, Kernel<1>, NoBias>, BatchNorm2d<2>, ReLU,"
         " Conv2d<2, 6, Kernel<5>, Padding<2>>>, AvgPool2d<Kernel<3>, Stride<1>, Padding<1>>>,"
-        " MaxPool2d<Kernel<2>>, Concatenate<Conv2d<27, 3, Kernel<1>>>>",
+        " MaxPool2d<Kernel<2>>, Concatenate<Conv2d<27, 3, Kernel<1>>,"
+        " Conv2d<27, 2, Kernel<1>>>>",
         nn.Sequential(
             Concatenate(
                 nn.Sequential(nn.Conv2d(4, 17, 1), nn.ReLU()),
@@ -359,16 +220,108 @@ COMPOSITIONS = [
                 nn.AvgPool2d(3, 1, 1),
             ),
             nn.MaxPool2d(2),
-            Concatenate(nn.Conv2d(27, 3, 1)),
+            Concatenate(nn.Conv2d(27, 3, 1), nn.Conv2d(27, 2, 1)),
         ),
         (4, 6, 7),
     ),
 ]
 
 
-def randomise(module: nn.Module) -> None:
-    """Statistics and scales as a trained network has them, instead of zeros and ones."""
+def crossing(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Branches that part and meet more than once."""
+    a, b = m.f(x), m.g(x)
+    return (a + b) + a
+
+
+def dense_block(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """As in DenseNet (Huang et al., arXiv 1608.06993): every layer sees all that came before."""
+    for layer in (m.f, m.g, m.h):
+        x = torch.cat((x, layer(x).relu()), dim=1)
+    return x
+
+
+def pyramid(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Early values return at the end, in another order."""
+    a = m.f(x)
+    b = m.g(a).relu()
+    c = m.h(b)
+    return torch.cat((b, c + a, x), dim=1)
+
+
+def fork_in_a_branch(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """A skip connection around branches that cross."""
+    y = m.f(x).relu()
+    return x + crossing(m, y)
+
+
+# Written by mien_tools.header, with Mark and From where branches are not enough.
+GRAPHS = {
+    "crossing": Case(
+        Written(crossing, f=nn.Conv2d(3, 4, 3, padding=1), g=nn.Conv2d(3, 4, 1)), (3, 5, 4)
+    ),
+    "dense_block": Case(
+        Written(
+            dense_block,
+            f=nn.Conv2d(3, 4, 3, padding=1),
+            g=nn.Conv2d(7, 17, 1),
+            h=nn.Conv2d(24, 2, 3, padding=1),
+        ),
+        (3, 6, 5),
+    ),
+    "pyramid": Case(
+        Written(
+            pyramid,
+            f=nn.Conv2d(3, 5, 3, padding=1),
+            g=nn.Sequential(nn.Conv2d(5, 6, 1), nn.BatchNorm2d(6)),
+            h=nn.Conv2d(6, 5, 3, padding=1),
+        ),
+        (3, 4, 7),
+    ),
+    "fork_in_a_branch": Case(
+        Written(fork_in_a_branch, f=nn.Conv2d(3, 3, 1), g=nn.Conv2d(3, 3, 3, padding=1)), (3, 5, 6)
+    ),
+    "the_input_again": Case(
+        Written(lambda m, x: m.f(m.g(x) + x) + x, f=nn.Conv2d(4, 4, 1), g=nn.Conv2d(4, 4, 1)),
+        (4, 3, 5),
+    ),
+    "with_the_input": Case(
+        Written(lambda m, x: torch.cat((x, m.f(x)), dim=1), f=nn.Conv2d(3, 4, 1)), (3, 4, 4)
+    ),
+    "twice_the_same": Case(
+        Written(lambda m, x: (lambda y: torch.cat((y, y), dim=1))(m.f(x)), f=nn.Conv2d(3, 5, 1)),
+        (3, 2, 4),
+    ),
+    "one_module_twice": Case(
+        Written(lambda m, x: m.f(m.f(x).relu()), f=nn.Conv2d(3, 3, 3, padding=1)), (3, 4, 5)
+    ),
+    "flat_vectors": Case(
+        Written(
+            lambda m, x: torch.cat((m.f(x), m.g(x) + x), dim=1),
+            f=nn.Linear(9, 4),
+            g=nn.Linear(9, 9),
+        ),
+        (9,),
+    ),
+}
+
+
+def cases() -> Iterator[tuple[str, Case]]:
+    """All cases by name; a layer's are numbered, so that new ones leave the others as they are."""
+    for kind, record in LAYERS.items():
+        for number, case in enumerate(record.cases()):
+            yield f"{kind}_{number:02}", case
+    for number, (cpp, module, shape) in enumerate(COMPOSITIONS):
+        yield f"composition_{number:02}", Case(module, shape, cpp)
+    for name, case in GRAPHS.items():
+        yield f"graph_{name}", case
+
+
+def randomise(module: nn.Module, seed: int) -> None:
+    """New weights; statistics and scales as a trained network has them, not zeros and ones."""
+    torch.manual_seed(seed)
     for layer in module.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             nn.init.uniform_(layer.weight, -1.5, 1.5)
             nn.init.uniform_(layer.bias, -1, 1)
@@ -381,29 +334,47 @@ def as_image(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.dim() == 3 else tensor[:, None, None]
 
 
+def layer_file(name: str, case: Case) -> WeightFile:
+    """The case's network with an input and its output."""
+    module = nn.Sequential(case.module).eval()
+    randomise(module, seed=zlib.crc32(name.encode()))
+    x = 4 * torch.randn(case.input_shape)
+    graph = trace(module, case.input_shape)
+    module.double()
+    with torch.no_grad():
+        y = module(x.double()[None])[0]
+    channels = graph.inputs[0].channels
+    vector = TestVector(
+        (as_image(x).numpy(),), (OutputSample(y.flatten().numpy().astype(np.float32)),)
+    )
+    return WeightFile(
+        name,
+        graph,
+        tuple(
+            NamedTensor(tensor, values.float().numpy())
+            for tensor, values in graph_tensors(graph, module).items()
+        ),
+        preprocessing=Preprocessing(0, (0.0,) * channels, (1.0,) * channels),
+        vectors=(vector,),
+        replayed=1,
+    )
+
+
 def main() -> None:
-    torch.manual_seed(1)
-    tensors, lines = [], []
-    cases = CONVOLUTIONS + DEPTHWISE + POOLING + NORMS + OTHERS + COMPOSITIONS
-    for number, (layer, module, shape) in enumerate(cases):
-        module.eval()
-        randomise(module)
-        x = 4 * torch.randn(shape)
-        parameters = {
-            name: value.clone()
-            for name, value in module.state_dict().items()
-            if not name.endswith("num_batches_tracked")
-        }
-        with torch.no_grad():
-            y = module.double()(x.double()[None])[0]
-        named = [("input", as_image(x)), *parameters.items(), ("output", as_image(y))]
-        for name, value in named:
-            tensors.append(NamedTensor(f"{number}.{name}", value.float().numpy()))
-        input_shape = ", ".join(str(size) for size in as_image(x).shape)
-        lines.append(f"LAYER_CASE({layer}, Shape<{input_shape}>)\n")
-    file = WeightFile("layers", Preprocessing(1, 1, 1, 1), ("none",), tuple(tensors), ())
-    file.write(HERE / "layers.mien")
-    (HERE / "layer_cases.inc").write_text("// Made by make_layers.py.\n" + "".join(lines))
+    folder = HERE / "layers"
+    folder.mkdir(exist_ok=True)
+    old = set(folder.glob("*.mien"))
+    lines = ["// Made by make_layers.py."]
+    for name, case in cases():
+        file = layer_file(name, case)
+        path = folder / f"{name}.mien"
+        file.write(path)
+        old.discard(path)
+        shape = ", ".join(map(str, file.graph.inputs[0].shape))
+        lines.append(f'LAYER_CASE("{name}", {case.cpp or cpp_type(file.graph)}, Input<{shape}>)')
+    for path in old:
+        path.unlink()
+    (HERE / "layer_cases.inc").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

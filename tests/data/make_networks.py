@@ -10,7 +10,7 @@ from torch import nn
 
 from mien_tools.export import Network, export
 from mien_tools.networks.mini_fer import InvertedResidual
-from mien_tools.weights import Preprocessing
+from mien_tools.weights import gray
 
 HERE = Path(__file__).parent
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -36,8 +36,8 @@ def main() -> None:
             nn.init.uniform_(layer.running_mean, -0.2, 0.2)
             nn.init.uniform_(layer.running_var, 0.1, 1)
     # Faces of 10x10 pixels, of which views of 8x8 are cropped.
-    preprocessing = Preprocessing(1, 8, 8, 10, mean=0.5, standard_deviation=0.25, temperature=1.5)
-    network = Network(module, "tiny", preprocessing, LABELS)
+    preprocessing = gray(10, mean=0.5, standard_deviation=0.25, temperature=1.5)
+    network = Network(module, "tiny", (1, 8, 8), preprocessing, LABELS)
     export(network, HERE / "tiny.mien")
     export(network, HERE / "tiny_half.mien", half=True)
 

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import nn
 
 from make_expressions import PHOTO_SIZE, resized, views
-from make_layers import Concatenate, Residual, as_image, local_response_norm
+from make_layers import Concatenate, Residual, as_image
 from make_networks import tiny
 from mien_tools.networks.mini_fer import InvertedResidual, MiniFer
 from mien_tools.preprocess import equalize_histogram, normalise
@@ -47,6 +47,22 @@ TINY_STANDARD_DEVIATION = 0.25
 
 def conv(layer: str, *arguments, shape: tuple[int, ...], **options):
     return f"Conv2d<{layer}>", nn.Conv2d(*arguments, **options), shape
+
+
+def local_response_norm(
+    size: int, alpha: str, beta: str, k: str, channels: int, height: int, width: int
+):
+    """The numbers are fractions, as C++ writes them: "1, 10000"."""
+
+    def value(ratio: str) -> float:
+        numerator, denominator = ratio.split(", ")
+        return int(numerator) / int(denominator)
+
+    return (
+        f"LocalResponseNorm<{size}, std::ratio<{alpha}>, std::ratio<{beta}>, std::ratio<{k}>>",
+        nn.LocalResponseNorm(size, value(alpha), value(beta), value(k)),
+        (channels, height, width),
+    )
 
 
 LAYERS = [

@@ -34,7 +34,7 @@ def test_the_table_has_a_line_for_every_layer_that_runs(programs: Path, vgg10: P
     result = run(programs, "--model", vgg10, "--replay")
     assert (result.returncode, result.stderr) == (0, "")
     head, table = result.stdout.split("\n\n")
-    assert head.startswith("network: vgg10\ninput: 1 x 48 x 48, views of faces of 54 x 54")
+    assert head.startswith("network: vgg10\ninput: 1 x 48 x 48, crops of faces of 54 x 54")
     assert "equalised" in head
     first, *layers, total, replay = table.splitlines()
     assert re.fullmatch(r"layer +output C x H x W +parameters +multiply-adds", first)
@@ -43,7 +43,7 @@ def test_the_table_has_a_line_for_every_layer_that_runs(programs: Path, vgg10: P
     assert re.fullmatch(r"Flatten +2304 x 1 x 1", layers[8])
     assert re.fullmatch(r"\S+ +7 x 1 x 1 +1799 +1792", layers[10])
     assert total.split() == ["sum", "1765479", "118040320"]
-    assert re.fullmatch(r"verification vectors: [1-9]\d*, largest difference: \S+", replay)
+    assert re.fullmatch(r"test vectors: [1-9]\d*, largest difference: \S+", replay)
 
 
 def test_a_picture_is_seen_as_a_face(programs: Path, tmp_path: Path, vgg10: Path) -> None:
@@ -87,6 +87,6 @@ def test_the_weights_that_ship_replay(programs: Path, name: str) -> None:
     assert (result.returncode, result.stderr) == (0, ""), name
     assert result.stdout.startswith(f"network: {name.removesuffix('.mien').removesuffix('_all')}\n")
     vectors, difference = re.search(
-        r"verification vectors: (\d+), largest difference: (\S+)", result.stdout
+        r"test vectors: (\d+), largest difference: (\S+)", result.stdout
     ).groups()
     assert int(vectors) > 0 and float(difference) < 1e-3, result.stdout

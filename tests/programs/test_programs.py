@@ -16,7 +16,7 @@ from mien_tools import weights
 from mien_tools.export import Network, export
 from mien_tools.networks import LABELS, NETWORKS
 from mien_tools.preprocess import centre_crop, normalise, prepare_faces, ten_crops
-from mien_tools.weights import Preprocessing
+from mien_tools.weights import gray
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTO = ROOT / "examples/images/astronaut.png"
@@ -57,12 +57,12 @@ def random_model(path: Path, name: str, labels: tuple[str, ...] = LABELS) -> Pat
         logits = module(crops / 255)
         output = [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)][-1]
         output.bias -= logits.mean(0)
-    preprocessing = Preprocessing(
-        *(1, side, side, info.face_size),
+    preprocessing = gray(
+        info.face_size,
         temperature=float(logits.std(0).mean()) / 2,
         equalize_histogram=info.equalize_histogram,
     )
-    export(Network(module, name, preprocessing, labels), path)
+    export(Network(module, name, (1, side, side), preprocessing, labels), path)
     return path
 
 
@@ -75,17 +75,18 @@ def random_vgg10(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def torch_logits(model: Path, faces: np.ndarray, views: str) -> np.ndarray:
     """The mean logits that PyTorch computes in float64 from a file's weights."""
     file = weights.read(model)
-    how = file.preprocessing
-    network = NETWORKS[file.architecture].build().eval()
+    how, seen = file.preprocessing, file.graph.inputs[0]
+    network = NETWORKS[file.network].build().eval()
     values = {tensor.name: torch.from_numpy(tensor.values.copy()) for tensor in file.tensors}
     network.load_state_dict(values, strict=False)
     network.double()
     logits = []
     for face in prepare_faces(faces, how.face_size, how.equalize_histogram):
-        size = how.input_height, how.input_width
+        size = seen.height, seen.width
         crops = ten_crops(face, *size) if views == "ten" else centre_crop(face, *size)[None]
         with torch.no_grad():
-            inputs = torch.from_numpy(normalise(crops, how.mean, how.standard_deviation))
+            inputs = normalise(crops, how.mean[0], how.standard_deviation[0])
+            inputs = torch.from_numpy(inputs)
             logits.append(network(inputs[:, None].double()).mean(0).numpy())
     return np.stack(logits)
 
@@ -129,7 +130,7 @@ def check_against_torch(
 
     confusion = confusion_matrix(labels, predictions)
     result = json.loads(done.stdout)
-    assert (result["network"], result["file"]) == (weights.read(model).architecture, str(model))
+    assert (result["network"], result["file"]) == (weights.read(model).network, str(model))
     assert result["rows"] == len(labels)
     assert result["correct"] == int((predictions == labels).sum())
     assert math.isclose(result["accuracy"], result["correct"] / result["rows"])
@@ -154,7 +155,7 @@ def test_evaluate_on_fer2013_agrees_with_pytorch_row_by_row(programs: Path, tmp_
     from fer2013 import load
 
     split = load()["PublicTest"]
-    faces, labels = split["pixels"][:500], split["label"][:500]
+    faces, labels = split["pixels"][:120], split["label"][:120]
     data = write_csv(tmp_path / "fer2013.csv", faces, labels)
     check_against_torch(programs / "evaluate", data, faces, labels, "ten", tmp_path / "logits.csv")
 
@@ -439,12 +440,16 @@ def test_a_confusion_matrix_is_a_png(programs: Path):
 
 
 def test_wrong_models_and_cascades_are_named(programs: Path, tmp_path: Path):
-    other = ROOT / "tests/data/tiny.mien"
+    other = ROOT / "tests/data/tiny_colour.mien"
     for models in (["--model", other], ["--model", MODEL, "--model", other]):
         done = run(programs / "photo", *models, PHOTO)
         assert done.returncode == 1
-        assert f"{other}: architecture: expected one of 'mini_fer', " in done.stderr
-        assert done.stderr.endswith(", found 'tiny'\n")
+        assert f"{other}: input channels: expressions are read from gray faces: " in done.stderr
+        assert done.stderr.endswith(": expected 1, found 3\n")
+    cascade = ROOT / "examples/models/haarcascade_frontalface_default.haar"
+    done = run(programs / "photo", "--model", cascade, PHOTO)
+    assert done.returncode == 1
+    assert f"{cascade}: not a Mien file of kind MIEN" in done.stderr
     done = run(programs / "photo", "--cascade", other, PHOTO)
     assert done.returncode == 1
     assert f"{other}: not a Mien file of kind HAAR" in done.stderr

@@ -26,18 +26,18 @@ def run(program: Path, *arguments: object) -> subprocess.CompletedProcess:
 def torch_map(photo: np.ndarray, box: tuple[int, int, int, int], label: int) -> np.ndarray:
     """The absolute gradient of a label's logit at the pixels of a face's centre, 0 around it."""
     file = weights.read(MODEL)
-    how = file.preprocessing
-    module = NETWORKS[file.architecture].build().eval()
+    how, seen = file.preprocessing, file.graph.inputs[0]
+    module = NETWORKS[file.network].build().eval()
     values = {
         tensor.name: torch.from_numpy(tensor.values.astype(np.float32)) for tensor in file.tensors
     }
     module.load_state_dict(values, strict=False)
     face = resize_face(photo, box, how.face_size)
-    view = centre_crop(face, how.input_height, how.input_width)
-    x = torch.from_numpy(normalise(view, how.mean, how.standard_deviation))[None, None]
+    view = centre_crop(face, seen.height, seen.width)
+    x = torch.from_numpy(normalise(view, how.mean[0], how.standard_deviation[0]))[None, None]
     x = x.double().requires_grad_()
     module.double()(x)[0, label].backward()
-    margin = (how.face_size - how.input_height) // 2
+    margin = (how.face_size - seen.height) // 2
     return np.pad(x.grad.abs().numpy()[0, 0], margin)
 
 

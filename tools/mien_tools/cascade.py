@@ -1,7 +1,7 @@
 """Convert an OpenCV Haar cascade: `python -m mien_tools.cascade IN.xml --output OUT.haar`.
 
 Reads the format of OpenCV's traincascade (stumps and trees, upright and tilted features). The
-layout of the .haar file stands at the top of include/mien/vision/cascade.hpp.
+layout of the .haar file stands at the top of include/mien/faces/haar/cascade.hpp.
 """
 
 import argparse

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from mien_tools.container import write_atomically
 from mien_tools.networks import NETWORKS, NetworkInfo, network_info
+from mien_tools.state_dicts import StateDictError, load_into
+from mien_tools.weights import WeightFile
 
 
 class CheckpointError(ValueError):
@@ -43,6 +45,25 @@ def load_checkpoint(path: Path, keys: tuple[str, ...] = ("network", "params")) -
             f"{path}: network: expected one of {', '.join(NETWORKS)}, found {content['network']!r}"
         )
     return content
+
+
+def write_checkpoint_of(file: WeightFile, path: Path) -> None:
+    """Write a weight file's weights as a checkpoint from which a training starts.
+
+    For one of Mien's own networks the params are a whole state_dict, with counters of training
+    steps at 0; for others they are the file's tensors. Raises CheckpointError or OSError.
+    """
+    params = {
+        name: torch.from_numpy(values.astype("float32")) for name, values in file.values().items()
+    }
+    if file.network in NETWORKS:
+        module = NETWORKS[file.network].build()
+        try:
+            load_into(module, params, file.network)
+        except StateDictError as error:
+            raise CheckpointError(str(error)) from error
+        params = module.state_dict()
+    save_checkpoint(path, {"network": file.network, "params": params})
 
 
 def check_network(path: Path, content: dict[str, Any], expected: str) -> None:

@@ -8,26 +8,25 @@ to what PyTorch computes in double precision for the same input. The status is 1
 more than the tolerance, relative to the layer's largest value: the first such layer is where to
 look.
 
-Files are called NNN_LAYER.npy, float32, channels x height x width. LAYER is the name of the layer's
-weights in PyTorch, or its kind where it has none, with "_" for what file systems may not take;
-"+ReLU" and the like stand for the layers that C++ runs together with it.
+Files are called NNN_LAYER.npy, float32, channels x height x width. LAYER is the name of the layer
+in PyTorch, or its kind, with "_" for what file systems may not take; "+ReLU" and the like stand for
+the layers that C++ runs together with it, each of them taking what the one before it put out.
+"+Add" adds that to a value of an earlier step.
 """
 
 import argparse
 import copy
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mien_tools.commands import exit_status
-from mien_tools.export import ExportError, layer_tensors, load_module, load_weights
-from mien_tools.layer_tree import Concatenate, Layer, Residual, Sequential
+from mien_tools.export import ExportError, graph_tensors, load_module, load_weights
 from mien_tools.networks import NETWORKS
 from mien_tools.shapes import Shape, shape_text
 from mien_tools.state_dicts import StateDictError
@@ -43,11 +42,19 @@ class ComparisonError(ValueError):
 
 @dataclass(frozen=True)
 class LayerOutput:
-    """A layer of a run: the name of its weights, if it has any, its kind and its output."""
+    """A layer of a run: its name in PyTorch, if it has one, its kind and its output.
+
+    `inputs` are the places of the layers in the run whose outputs it takes; -1 is the input.
+    """
 
     name: str
     kind: str
+    inputs: tuple[int, ...]
     values: np.ndarray
+
+    @property
+    def label(self) -> str:
+        return self.name or self.kind
 
 
 @dataclass(frozen=True)
@@ -71,37 +78,19 @@ def layer_outputs(module: nn.Module, inputs: np.ndarray) -> list[LayerOutput]:
     TraceError or ExportError.
     """
     module = copy.deepcopy(module).double().eval()
-    layers = trace(module, inputs.shape)
-    outputs: list[LayerOutput] = []
-    tensors = layer_tensors(layers, module)
+    graph = trace(module, inputs.shape)
     images = torch.from_numpy(inputs.astype(np.float64)).unsqueeze(0)
     with torch.no_grad():
-        _run(layers, images, tensors, outputs)
-    return outputs
-
-
-def _run(
-    layer: Layer,
-    x: Tensor,
-    tensors: Iterator[tuple[str, Tensor]],
-    outputs: list[LayerOutput],
-) -> Tensor:
-    """Run a layer and add the outputs of what is in it, and its own, to `outputs`."""
-    if isinstance(layer, Sequential):
-        for inner in layer.layers:
-            x = _run(inner, x, tensors, outputs)
-        return x
-    parts = [_run(part, x, tensors, outputs) for part in layer.children()]
-    own = [next(tensors) for _ in layer.tensor_shapes()]
-    name = own[0][0].rpartition(".")[0] if own else ""
-    if isinstance(layer, Residual):
-        result = parts[0] + (parts[1] if layer.shortcut is not None else x)
-    elif isinstance(layer, Concatenate):
-        result = torch.cat(parts, dim=1)
-    else:
-        result = layer.forward(x, (tensor for _, tensor in own))
-    outputs.append(LayerOutput(name, type(layer).__name__, result.squeeze(0).numpy()))
-    return result
+        run = graph.run([images], graph_tensors(graph, module))
+        return [
+            LayerOutput(
+                node.name,
+                node.layer,
+                tuple(value - 1 for value in node.inputs),
+                values.squeeze(0).numpy(),
+            )
+            for node, values in run
+        ]
 
 
 def compare(outputs: list[LayerOutput], folder: Path) -> list[Difference]:
@@ -109,42 +98,71 @@ def compare(outputs: list[LayerOutput], folder: Path) -> list[Difference]:
     files = sorted(path for path in folder.glob("*.npy") if path.name != INPUT_FILE)
     if not files:
         raise ComparisonError(f"{folder}: expected files of layers (NNN_LAYER.npy), found none")
-    remaining = iter(outputs)
+    steps = _Steps(outputs)
     differences = []
     for path in files:
         layer = path.stem.partition("_")[2]
-        expected = _last_of(layer, path, remaining)
+        expected = steps.take(layer, path).values
         values = read_values(path)
-        if values.size != expected.size or values.shape[: expected.ndim] != expected.shape:
+        if values.shape != expected.shape:
             raise ComparisonError(
                 f"{path}: expected {shape_text(expected.shape)}, found {shape_text(values.shape)}"
             )
-        largest = float(np.abs(values.reshape(expected.shape) - expected).max())
+        largest = float(np.abs(values - expected).max())
         scale = float(np.abs(expected).max())
         relative = largest / scale if scale else (0.0 if largest == 0 else np.inf)
         differences.append(Difference(layer, expected.shape, largest, relative))
-    left = next(remaining, None)
-    if left is not None:
+    if steps.left:
         raise ComparisonError(
-            f"{folder}: after {files[-1].name}: expected a file of {left.name or left.kind}, "
-            "found none"
+            f"{folder}: after {files[-1].name}: expected a file of "
+            f"{outputs[min(steps.left)].label}, found none"
         )
     return differences
 
 
-def _last_of(layer: str, path: Path, remaining: Iterator[LayerOutput]) -> np.ndarray:
-    """The output of the last of the layers that run together as `layer`; the others are skipped."""
-    first, *others = layer.split("+")
-    output = next(remaining, None)
-    if output is None or first != _in_file_name(output.name or output.kind):
-        wanted = "nothing more" if output is None else f"layer {output.name or output.kind}"
-        raise ComparisonError(f"{path}: expected {wanted}, found {first}")
-    for kind in others:
-        output = next(remaining, None)
-        if output is None or kind != output.kind:
-            wanted = "nothing more" if output is None else output.kind
-            raise ComparisonError(f"{path}: expected {wanted} at '+{kind}', found {kind}")
-    return output.values
+class _Steps:
+    """The layers of a run, taken in the steps of another that runs some of them together."""
+
+    def __init__(self, outputs: list[LayerOutput]) -> None:
+        self.outputs = outputs
+        # The layers that no step has taken.
+        self.left = set(range(len(outputs)))
+
+    def take(self, step: str, path: Path) -> LayerOutput:
+        """The last of the layers that run together as `step`; raises ComparisonError."""
+        first, *others = step.split("+")
+        place = self._start(first, path)
+        self.left.discard(place)
+        for kind in others:
+            place = self._next(place, kind, path)
+            self.left.discard(place)
+        return self.outputs[place]
+
+    def _start(self, label: str, path: Path) -> int:
+        """The first layer of this name or kind whose inputs are there."""
+        ready = [place for place in sorted(self.left) if not self._missing(place)]
+        for place in ready:
+            output = self.outputs[place]
+            if label in (_in_file_name(output.label), output.kind):
+                return place
+        wanted = f"layer {self.outputs[ready[0]].label}" if ready else "nothing more"
+        raise ComparisonError(f"{path}: expected {wanted}, found {label}")
+
+    def _next(self, previous: int, kind: str, path: Path) -> int:
+        """The layer that takes what `previous` puts out, and else only what earlier steps did."""
+        ready = [
+            place
+            for place in sorted(self.left)
+            if previous in self.outputs[place].inputs and not self._missing(place)
+        ]
+        for place in ready:
+            if self.outputs[place].kind == kind:
+                return place
+        wanted = self.outputs[ready[0]].kind if ready else "nothing more"
+        raise ComparisonError(f"{path}: expected {wanted} at '+{kind}', found {kind}")
+
+    def _missing(self, place: int) -> set[int]:
+        return self.left.intersection(self.outputs[place].inputs)
 
 
 def _in_file_name(layer: str) -> str:

@@ -4,9 +4,9 @@
     python -m mien_tools.export --module my_cnn.py:make_network --checkpoint my_cnn.pt \\
         --input 1x40x40 --output my_cnn.mien --header my_cnn.hpp --labels cat,dog
 
-The network is traced into Mien's layers, its weights are rounded to what the file stores, and
-PyTorch computes the file's verification vectors from the rounded weights in double precision. The
-file is then read back and its layers, as C++ will run them, are replayed against these vectors.
+The network is traced into a graph of Mien's layers, its weights are rounded to what the file
+stores, and PyTorch computes the file's test vectors from the rounded weights in double precision.
+The file is then read back and its graph, as C++ will run it, is replayed against these vectors.
 """
 
 import argparse
@@ -15,32 +15,44 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mien_tools import header, weights
 from mien_tools.checkpoints import CheckpointError, read_temperature
 from mien_tools.commands import exit_status
 from mien_tools.container import FormatError, write_atomically
+from mien_tools.graph import Graph
 from mien_tools.header import HeaderError
-from mien_tools.layer_tree import BATCH_NORM_EPSILON, Layer, Sequential, Softmax
 from mien_tools.networks import NETWORKS, NetworkInfo, network_info
-from mien_tools.preprocess import normalise
 from mien_tools.shapes import Shape, shape_text
 from mien_tools.state_dicts import StateDictError, load_into, read_weights
-from mien_tools.trace import TraceError, first_line, trace, user_line
-from mien_tools.weights import NamedTensor, Preprocessing, VerificationVector, WeightFile
+from mien_tools.trace import TraceError, first_line, named_outputs, trace, user_line
+from mien_tools.weights import (
+    NamedTensor,
+    OutputSample,
+    Pattern,
+    Preprocessing,
+    TestVector,
+    WeightFile,
+    sampled,
+)
 
-VERIFICATION_VECTORS = 4
-_VERIFICATION_SEED = 0
-_MID_GRAY = 128
+# The sizes at which a network that takes any is traced and tested; they are to give one graph.
+FREE_SIZES = ((64, 64), (61, 83))
+
+# Patches of the test vectors' pixels; the last vector is plain.
+_PATCHES = (1, 2, 4)
+# At most so many values of an output are stored.
+_MOST_SAMPLES = 4096
+# A network of more multiply-adds is not replayed whenever it is loaded.
+MOST_REPLAYED = 500_000_000
 
 # The replay differs from PyTorch by the rounding of the stored outputs to float32, about 6e-8.
 _REPLAY_TOLERANCE = 1e-6
@@ -54,11 +66,14 @@ class ExportError(ValueError):
 class Network:
     """A module with its weights, and what a weight file says besides them.
 
-    Without `labels` the outputs are called class0, class1 and so on.
+    Height and width of `input_shape` may be None: any. A classifier, which puts out one flat
+    vector, without `labels` has class0, class1 and so on; other networks have none. A face size of
+    None is the input's larger side for a classifier, else 0.
     """
 
     module: nn.Module
-    architecture: str
+    name: str
+    input_shape: Shape
     preprocessing: Preprocessing
     labels: tuple[str, ...] | None = None
 
@@ -77,11 +92,10 @@ class Exported:
     """What an export made."""
 
     file: WeightFile
-    layers: Sequential
     # The largest change of an output by storing the weights, and the largest output.
     storage_error: float
     largest_output: float
-    # Tensors of the module on which its output does not depend.
+    # Tensors of the module on which its outputs do not depend.
     unused: tuple[str, ...]
 
 
@@ -96,25 +110,24 @@ def export(
     contents = {output: exported.file.encode()}
     if header_target is not None:
         text = header.header_text(
-            exported.layers,
-            network.preprocessing.input_shape,
+            exported.file.graph,
             header_target.struct_name,
-            network.architecture,
+            network.name,
             header_target.namespace,
         )
         contents[header_target.path] = text.encode()
     with _all_or_nothing(list(contents)):
         for path, data in contents.items():
             write_atomically(path, data)
-        replay(weights.read(output), exported.layers, str(output))
+        replay(weights.read(output), str(output))
         if header_target is not None:
             written = header_target.path.read_text(encoding="utf-8")
-            header.check_header(written, str(header_target.path), network.architecture)
+            header.check_header(written, str(header_target.path), network.name)
     return exported
 
 
 def build_weight_file(network: Network, half: bool = False) -> Exported:
-    """Trace a network and make its weight file, with verification vectors, in memory."""
+    """Trace a network and make its weight file, with test vectors, in memory."""
     try:
         module = copy.deepcopy(network.module).cpu().double().eval()
     except Exception as error:
@@ -122,93 +135,130 @@ def build_weight_file(network: Network, half: bool = False) -> Exported:
             f"{type(network.module).__name__}: expected a module that can be copied to the CPU in "
             f"double precision, found {type(error).__name__}: {first_line(error)}"
         ) from error
-    preprocessing = network.preprocessing
-    layers = trace(module, preprocessing.input_shape)
-    labels = _labels(network.labels, layers.output_shape(preprocessing.input_shape))
-    inputs = verification_inputs(preprocessing, VERIFICATION_VECTORS)
+    graph = _graph(module, network.input_shape)
+    labels = _labels(network.labels, graph)
+    preprocessing = _with_face_size(network.preprocessing, graph, labels)
+    preprocessing.check(network.name, graph.inputs[0])
+    patterns = test_patterns(graph)
+    unanswered = (TestVector((pattern,), ()) for pattern in patterns)
+    inputs = [vector.input_values(graph, preprocessing)[0] for vector in unanswered]
+    if len(network.input_shape) == 1:
+        inputs = [values.reshape(-1) for values in inputs]
 
-    exact_outputs = _run(module, inputs)
-    tensors = tuple(
-        NamedTensor(slot.name, as_stored(values, half, f"tensor '{slot.name}'"))
-        for slot, values in _tensors(layers, module)
-    )
-    _put_back(layers, module, tensors)
-    outputs = _run(module, inputs)
+    exact_outputs = [_run(module, values) for values in inputs]
+    tensors = _stored_tensors(graph, module, half)
+    _put_back(graph, module, tensors)
+    outputs = [_run(module, values) for values in inputs]
 
-    vectors = tuple(
-        VerificationVector(vector, as_stored(result, False, f"verification vector {i}, output"))
-        for i, (vector, result) in enumerate(zip(inputs, outputs, strict=True))
+    pairs = [
+        pair
+        for exact, found in zip(exact_outputs, outputs, strict=True)
+        for pair in zip(exact.values(), found.values(), strict=True)
+    ]
+    size = (graph.inputs[0].channels, patterns[0].height, patterns[0].width)
+    file = WeightFile(
+        network.name,
+        graph,
+        tuple(NamedTensor(*pair) for pair in tensors.items()),
+        labels,
+        preprocessing,
+        tuple(
+            TestVector((pattern,), _samples(f"test vector {index}", found))
+            for index, (pattern, found) in enumerate(zip(patterns, outputs, strict=True))
+        ),
+        replayed=int(graph.multiply_adds([size]) <= MOST_REPLAYED),
     )
-    written = {tensor.name for tensor in tensors}
     return Exported(
-        WeightFile(network.architecture, preprocessing, labels, tensors, vectors),
-        layers,
-        storage_error=float(np.abs(outputs - exact_outputs).max()),
-        largest_output=float(np.abs(exact_outputs).max()),
+        file,
+        storage_error=max(float(np.abs(found - exact).max()) for exact, found in pairs),
+        largest_output=max(float(np.abs(exact).max()) for exact, _ in pairs),
         unused=tuple(
             name
             for name, tensor in network.module.state_dict().items()
-            if name not in written and tensor.is_floating_point()
+            if name not in tensors and tensor.is_floating_point()
         ),
     )
 
 
-def replay(file: WeightFile, layers: Layer, name: str) -> float:
-    """Run the layers on a file's tensors; the largest difference to its verification vectors.
-
-    Raises ExportError, beginning with `name`, if a tensor is not the one that the layers take at
-    its place, or if the difference is more than rounding.
-    """
-    _check_order(file, layers, name)
-    largest = 0.0
-    for index, vector in enumerate(file.verification):
-        tensors = (torch.from_numpy(t.values.astype(np.float64)) for t in file.tensors)
-        images = torch.from_numpy(vector.inputs.astype(np.float64)).unsqueeze(0)
-        with torch.no_grad():
-            found = layers.forward(images, tensors).squeeze(0).numpy()
-        difference = float(np.abs(found - vector.outputs).max())
-        scale = float(np.abs(vector.outputs).max())
-        if not difference <= _REPLAY_TOLERANCE * scale:
+def _graph(module: nn.Module, input_shape: Shape) -> Graph:
+    """The module's graph; where it takes any size, that of one size which others share."""
+    if None not in input_shape:
+        return trace(module, input_shape)
+    channels = input_shape[0]
+    graphs = [trace(module, (channels, *size)) for size in FREE_SIZES]
+    for first, other in zip(graphs[0].nodes, graphs[1].nodes, strict=False):
+        if first != other:
+            sizes = " and ".join(shape_text(size) for size in FREE_SIZES)
             raise ExportError(
-                f"{name}: verification vector {index}: expected the layers to compute what the "
-                f"module does, found outputs up to {scale:.3g} that differ by {difference:.3g}; "
-                "does its forward change a tensor in place and use the old one again?"
+                f"{first.label}: expected the same layer for images of {sizes}, found "
+                f"{_spelled(first)} and {_spelled(other)}; give --input a height and a width"
             )
-        largest = max(largest, difference)
-    return largest
+    entry = replace(graphs[0].inputs[0], height=None, width=None)
+    graph = replace(graphs[0], inputs=(entry,))
+    graph.shapes()  # refuses what needs a fixed size
+    return graph
 
 
-def _check_order(file: WeightFile, layers: Layer, name: str) -> None:
-    """Roles and shapes, as the C++ library checks them when it loads the file."""
-    slots = list(_slots(layers))
-    if len(file.tensors) != len(slots):
-        raise ExportError(f"{name}: expected {len(slots)} tensors, found {len(file.tensors)}")
-    for slot, tensor in zip(slots, file.tensors, strict=True):
-        shape = slot.layer.tensor_shapes()[slot.role]
-        if tensor.name.rpartition(".")[2] != slot.role or tensor.values.shape != shape:
-            raise ExportError(
-                f"{name}: tensor '{tensor.name}': expected {slot.role} {shape_text(shape)}, "
-                f"found {shape_text(tensor.values.shape)}"
-            )
+def _spelled(node) -> str:
+    return node.record.cpp(node.resolved)
 
 
-def verification_inputs(preprocessing: Preprocessing, count: int) -> np.ndarray:
-    """Network inputs [count, channels, height, width] of real inputs' range, always the same.
+def test_patterns(graph: Graph) -> list[Pattern]:
+    """The inputs of a file's test vectors: images of real ones' range, always the same.
 
     Random patches, from single pixels to coarser ones, since layers see edges and areas
-    differently; the last is a plain gray image.
+    differently; the last is a plain image.
     """
-    generator = np.random.default_rng(_VERIFICATION_SEED)
-    channels, height, width = preprocessing.input_shape
-    images = []
-    for index in range(count - 1):
-        patch = 2**index
-        rows, columns = -(-height // patch), -(-width // patch)
-        patches = generator.integers(0, 256, (channels, rows, columns), dtype=np.uint8)
-        enlarged = patches.repeat(patch, axis=1).repeat(patch, axis=2)
-        images.append(enlarged[:, :height, :width])
-    images.append(np.full((channels, height, width), _MID_GRAY, dtype=np.uint8))
-    return normalise(np.stack(images), preprocessing.mean, preprocessing.standard_deviation)
+    entry = graph.inputs[0]
+    sizes = FREE_SIZES if entry.height is None else ((entry.height, entry.width),)
+    patterns = []
+    for index, patch in enumerate((*_PATCHES, None)):
+        height, width = sizes[index % len(sizes)]
+        patterns.append(Pattern(height, width, index + 1, patch or max(height, width) + 1))
+    return patterns
+
+
+test_patterns.__test__ = False
+
+
+def _samples(where: str, outputs: dict[str, np.ndarray]) -> tuple[OutputSample, ...]:
+    """What a vector stores of a network's outputs."""
+    samples = []
+    for name, values in outputs.items():
+        stride = -(-values.size // _MOST_SAMPLES)
+        stored = as_stored(sampled(values, stride), False, f"{where}, output '{name}'")
+        samples.append(OutputSample(stored, stride))
+    return tuple(samples)
+
+
+def replay(file: WeightFile, name: str) -> float:
+    """Run a file's graph on its tensors; the largest difference to its test vectors.
+
+    Raises ExportError, beginning with `name`, if the difference is more than rounding.
+    """
+    tensors = {
+        name: torch.from_numpy(values.astype(np.float64)) for name, values in file.values().items()
+    }
+    largest = 0.0
+    for index, vector in enumerate(file.vectors):
+        inputs = [
+            torch.from_numpy(values.astype(np.float64)).unsqueeze(0)
+            for values in vector.input_values(file.graph, file.preprocessing)
+        ]
+        with torch.no_grad():
+            outputs = file.graph.run_outputs(inputs, tensors)
+        for output, sample in zip(outputs, vector.outputs, strict=True):
+            found = sampled(output.numpy(), sample.stride)
+            difference = float(np.abs(found - sample.values).max())
+            scale = float(np.abs(sample.values).max())
+            if not difference <= _REPLAY_TOLERANCE * scale:
+                raise ExportError(
+                    f"{name}: test vector {index}: expected the layers to compute what the module "
+                    f"does, found outputs up to {scale:.3g} that differ by {difference:.3g}; does "
+                    "its forward change a tensor in place and use the old one again?"
+                )
+            largest = max(largest, difference)
+    return largest
 
 
 def as_stored(values: np.ndarray, half: bool, where: str) -> np.ndarray:
@@ -226,103 +276,82 @@ def as_stored(values: np.ndarray, half: bool, where: str) -> np.ndarray:
     return stored
 
 
-def fold_epsilon(
-    weight: np.ndarray, variance: np.ndarray, epsilon: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and running variance that normalise at Mien's epsilon as these do at `epsilon`.
+def _values(graph: Graph, module: nn.Module) -> dict[str, np.ndarray]:
+    """The values of every tensor that the traced graph takes, as its layers compute with them."""
+    found: dict[str, np.ndarray] = {}
+    for node in graph.nodes:
+        shapes = node.tensor_shapes
+        values = node.record.values(module.get_submodule(node.name)) if shapes else {}
+        for name, (role, shape) in zip(node.tensors, shapes.items(), strict=True):
+            if values[role].shape != shape:
+                raise ExportError(
+                    f"tensor '{name}': expected {shape_text(shape)}, "
+                    f"found {shape_text(values[role].shape)}"
+                )
+            found[name] = values[role]
+    return found
 
-    The difference goes into the variance. Where that would become negative, it stays 0 and the
-    weight makes up for it.
+
+def graph_tensors(graph: Graph, module: nn.Module) -> dict[str, Tensor]:
+    """The tensors that the traced graph takes from its module, which is in double precision.
+
+    Raises ExportError for a misshapen tensor.
     """
-    folded = variance + (epsilon - BATCH_NORM_EPSILON)
-    with np.errstate(divide="ignore"):
-        scaled_weight = weight * np.sqrt(BATCH_NORM_EPSILON / (variance + epsilon))
-    return np.where(folded < 0, scaled_weight, weight), np.maximum(folded, 0)
+    return {name: torch.from_numpy(values) for name, values in _values(graph, module).items()}
 
 
-@dataclass(frozen=True)
-class _Slot:
-    """A tensor that a layer takes: the layer, the tensor's role in it, and its name in the file."""
-
-    layer: Layer
-    role: str
-    name: str
+def _stored_tensors(graph: Graph, module: nn.Module, half: bool) -> dict[str, np.ndarray]:
+    return {
+        name: as_stored(values, half, f"tensor '{name}'")
+        for name, values in _values(graph, module).items()
+    }
 
 
-def _slots(layers: Layer) -> Iterator[_Slot]:
-    """Every tensor in the order of the file; a module's second use adds "#2" to its name."""
-    uses: Counter[str] = Counter()
-    for layer in layers.leaves():
-        if layer.tensor_shapes():
-            uses[layer.source] += 1
-            suffix = f"#{uses[layer.source]}" if uses[layer.source] > 1 else ""
-            for role in layer.tensor_shapes():
-                yield _Slot(layer, role, f"{layer.source}{suffix}.{role}")
-
-
-def _tensors(layers: Layer, module: nn.Module) -> Iterator[tuple[_Slot, np.ndarray]]:
-    """The values of every tensor, batch normalisations brought to Mien's epsilon."""
-    for slot in _slots(layers):
-        values = _values(module.get_submodule(slot.layer.source), slot.role)
-        expected = slot.layer.tensor_shapes()[slot.role]
-        if values.shape != expected:
-            raise ExportError(
-                f"tensor '{slot.name}': expected {shape_text(expected)}, "
-                f"found {shape_text(values.shape)}"
-            )
-        yield slot, values
-
-
-def layer_tensors(layers: Layer, module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Name in a weight file and values of every tensor that the traced `layers` take, in order.
-
-    `module` is in double precision. Raises ExportError for a misshapen tensor.
-    """
-    for slot, values in _tensors(layers, module):
-        yield slot.name, torch.from_numpy(values)
-
-
-def _values(module: nn.Module, role: str) -> np.ndarray:
-    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-        mean = module.running_mean.numpy()
-        weight = np.ones_like(mean) if module.weight is None else module.weight.detach().numpy()
-        bias = np.zeros_like(mean) if module.bias is None else module.bias.detach().numpy()
-        weight, variance = fold_epsilon(weight, module.running_var.numpy(), module.eps)
-        return {"weight": weight, "bias": bias, "running_mean": mean, "running_var": variance}[role]
-    return getattr(module, role).detach().numpy()
-
-
-def _put_back(layers: Layer, module: nn.Module, tensors: tuple[NamedTensor, ...]) -> None:
+def _put_back(graph: Graph, module: nn.Module, tensors: dict[str, np.ndarray]) -> None:
     """Make `module` compute with the weights as stored."""
-    for slot, tensor in zip(_slots(layers), tensors, strict=True):
-        submodule = module.get_submodule(slot.layer.source)
-        values = torch.from_numpy(tensor.values.astype(np.float64))
-        if isinstance(submodule, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            submodule.eps = BATCH_NORM_EPSILON
-            if getattr(submodule, slot.role) is None:
-                submodule.register_parameter(slot.role, nn.Parameter(values))
-        getattr(submodule, slot.role).data.copy_(values)
+    for node in graph.nodes:
+        for name, role in zip(node.tensors, node.tensor_shapes, strict=True):
+            values = torch.from_numpy(tensors[name].astype(np.float64))
+            node.record.put_back(module.get_submodule(node.name), role, values)
 
 
-def _run(module: nn.Module, inputs: np.ndarray) -> np.ndarray:
+def _run(module: nn.Module, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """A module's outputs for one input, by name."""
     with torch.no_grad():
-        return module(torch.from_numpy(inputs.astype(np.float64))).numpy()
+        result = module(torch.from_numpy(inputs.astype(np.float64)).unsqueeze(0))
+    return {name: tensor.squeeze(0).numpy() for name, tensor in named_outputs(result).items()}
 
 
-def _labels(labels: tuple[str, ...] | None, output_shape: Shape) -> tuple[str, ...]:
-    if len(output_shape) != 1:
-        raise ExportError(
-            "the network's output: expected a flat vector (nn.Flatten before the end), found "
-            f"{shape_text(output_shape)}"
-        )
+def _labels(labels: tuple[str, ...] | None, graph: Graph) -> tuple[str, ...]:
+    """Those of a classifier, which has one output, a flat vector; none for other networks."""
+    shapes = graph.output_shapes()
+    is_classifier = len(shapes) == 1 and shapes[0][1:] == (1, 1)
+    if not is_classifier:
+        if labels is not None:
+            found = " and ".join(shape_text(shape) for shape in shapes)
+            raise ExportError(
+                f"labels: expected none for a network that does not put out one flat vector, found "
+                f"{len(labels)} ({', '.join(labels)}) for {found}"
+            )
+        return ()
     if labels is None:
-        return tuple(f"class{index}" for index in range(output_shape[0]))
-    if len(labels) != output_shape[0]:
+        return tuple(f"class{index}" for index in range(shapes[0][0]))
+    if len(labels) != shapes[0][0]:
         raise ExportError(
-            f"labels: expected {output_shape[0]}, one for each output, found {len(labels)} "
+            f"labels: expected {shapes[0][0]}, one for each output, found {len(labels)} "
             f"({', '.join(labels)})"
         )
     return labels
+
+
+def _with_face_size(
+    preprocessing: Preprocessing, graph: Graph, labels: tuple[str, ...]
+) -> Preprocessing:
+    if preprocessing.face_size is not None:
+        return preprocessing
+    entry = graph.inputs[0]
+    size = max(entry.height, entry.width) if labels and entry.height is not None else 0
+    return replace(preprocessing, face_size=size)
 
 
 @contextmanager
@@ -463,18 +492,34 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--header", type=Path, metavar="FILE.hpp", help="write a C++ header, too")
     parser.add_argument("--namespace", default="", help="of the header's struct (default: global)")
     own = parser.add_argument_group("for --module")
-    own.add_argument("--input", type=_input_shape, metavar="CxHxW", help="such as 1x40x40")
+    own.add_argument(
+        "--input",
+        type=_input_shape,
+        metavar="CxHxW",
+        help="such as 1x40x40; 3xanyxany for images of any size",
+    )
     own.add_argument(
         "--name", help="of the C++ struct (default: from the header's or the output's)"
     )
-    own.add_argument("--labels", type=_split_labels, metavar="A,B,...", help="of the outputs")
-    own.add_argument("--mean", type=float, metavar="M", help="input = (pixel / 255 - M) / S")
-    own.add_argument("--std", type=float, metavar="S", help="(default: mean 0, deviation 1)")
+    own.add_argument(
+        "--labels",
+        type=_split_labels,
+        metavar="A,B,...",
+        help="of the outputs, for a classifier: a network with one output, a flat vector",
+    )
+    own.add_argument(
+        "--mean",
+        type=_numbers,
+        metavar="M,...",
+        help="input = (pixel / 255 - M) / S; one for all channels, or one for each",
+    )
+    own.add_argument("--std", type=_numbers, metavar="S,...", help="(default: mean 0, deviation 1)")
     own.add_argument(
         "--face-size",
         type=int,
         metavar="N",
-        help="faces become N pixels square before cropping (default: the input's larger side)",
+        help="faces become N pixels square before cropping; 0: the input is no face (default: a "
+        "classifier's larger input side, else 0)",
     )
     own.add_argument(
         "--equalize-histogram",
@@ -502,11 +547,18 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error("--namespace is for --header")
 
 
-def _input_shape(text: str) -> tuple[int, int, int]:
-    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", text, re.ASCII):
+def _input_shape(text: str) -> Shape:
+    found = re.fullmatch(r"([1-9]\d*)x(?:([1-9]\d*)x([1-9]\d*)|anyxany)", text, re.ASCII)
+    if not found:
         raise argparse.ArgumentTypeError(f"expected channels x height x width, found '{text}'")
-    channels, height, width = map(int, text.split("x"))
-    return channels, height, width
+    return tuple(None if size is None else int(size) for size in found.groups())
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers, found '{text}'") from None
 
 
 def _split_labels(text: str) -> tuple[str, ...]:
@@ -525,7 +577,6 @@ def _export_as_asked(options: argparse.Namespace) -> None:
     target = None
     if options.header is not None:
         target = HeaderTarget(options.header, struct_name, options.namespace)
-    network.preprocessing.check(network.architecture)
     load_weights(network.module, options)
     _report(export(network, options.output, options.half, target), options, struct_name)
 
@@ -541,30 +592,33 @@ def _struct_name(options: argparse.Namespace) -> str:
 def own_network(info: NetworkInfo, temperature: float = 1.0) -> Network:
     """One of Mien's own networks, still with random weights."""
     preprocessing = Preprocessing(
-        1,
-        info.input_size,
-        info.input_size,
         info.face_size,
-        info.mean,
-        info.standard_deviation,
+        (info.mean,),
+        (info.standard_deviation,),
         temperature,
         info.equalize_histogram,
     )
-    return Network(info.build(), info.name, preprocessing, info.labels)
+    input_shape = (1, info.input_size, info.input_size)
+    return Network(info.build(), info.name, input_shape, preprocessing, info.labels)
 
 
 def _users_network(options: argparse.Namespace, struct_name: str) -> Network:
-    face_size = options.face_size
+    channels = options.input[0]
     preprocessing = Preprocessing(
-        *options.input,
-        max(options.input[1:]) if face_size is None else face_size,
-        0.0 if options.mean is None else options.mean,
-        1.0 if options.std is None else options.std,
+        options.face_size,
+        _for_channels(options.mean or (0.0,), channels),
+        _for_channels(options.std or (1.0,), channels),
         options.temperature,
         bool(options.equalize_histogram),
     )
-    architecture = header.to_architecture(struct_name)
-    return Network(load_module(options.module), architecture, preprocessing, options.labels)
+    name = header.to_network_name(struct_name)
+    module = load_module(options.module)
+    return Network(module, name, options.input, preprocessing, options.labels)
+
+
+def _for_channels(numbers: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """One number for all channels, or those of each."""
+    return numbers * channels if len(numbers) == 1 else numbers
 
 
 def load_weights(module: nn.Module, options: argparse.Namespace) -> None:
@@ -589,7 +643,7 @@ def _report(exported: Exported, options: argparse.Namespace, struct_name: str) -
     file = exported.file
     number_type = "fp16" if options.half else "fp32"
     print(
-        f"{options.output}: {file.architecture}, {exported.layers.parameter_count} parameters in "
+        f"{options.output}: {file.network}, {file.graph.parameter_count} parameters in "
         f"{number_type}, {options.output.stat().st_size} bytes; rounding them changes outputs of "
         f"up to {exported.largest_output:.3g} by at most {exported.storage_error:.2g}"
     )
@@ -598,8 +652,13 @@ def _report(exported: Exported, options: argparse.Namespace, struct_name: str) -
     if options.header is not None:
         print(f"{options.header}: struct {struct_name}")
     if exported.unused:
-        print(f"note: the output does not depend on {', '.join(exported.unused)}: not written")
-    if isinstance(exported.layers.layers[-1], Softmax):
+        print(f"note: the outputs do not depend on {', '.join(exported.unused)}: not written")
+    if not file.labels:
+        named = zip(file.graph.outputs, file.graph.output_shapes(), strict=True)
+        shapes = ", ".join(f"{output.name} {shape_text(shape)}" for output, shape in named)
+        print(f"no classifier, without labels; outputs: {shapes}")
+    last = file.graph.outputs[0].value - len(file.graph.inputs)
+    if file.labels and last >= 0 and file.graph.nodes[last].layer == "Softmax":
         print(
             "note: the outputs are probabilities; mien::ExpressionClassifier expects logits and "
             "would apply softmax again"

@@ -1,4 +1,7 @@
-"""Writes and reads .mien weight files; prints one: `python -m mien_tools.weights FILE`.
+"""Writes and reads .mien weight files; prints one, or turns one back into a checkpoint.
+
+    python -m mien_tools.weights FILE.mien
+    python -m mien_tools.weights FILE.mien --to-checkpoint OUT.pt
 
 The layout stands at the top of include/mien/weights.hpp. The reader here is strict: what it
 accepts, written again, gives the same bytes.
@@ -9,7 +12,8 @@ import math
 import os
 import struct
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,65 +21,70 @@ import numpy as np
 from mien_tools import container
 from mien_tools.commands import exit_status
 from mien_tools.container import FormatError
-from mien_tools.shapes import shape_text
+from mien_tools.graph import LARGEST_SIDE, Graph, Input, Node, Output, require_distinct
+from mien_tools.shapes import Shape, shape_text
 
 KIND = "MIEN"
-VERSION = 1
+VERSION = 2
 
 # Blocks of data start at multiples of this many bytes.
 ALIGNMENT = 64
 LARGEST_RANK = 4
-# The largest input side and face size.
-LARGEST_SIDE = 1 << 16
 LARGEST_DIMENSION = (1 << 31) - 1
 
-# The one flag; the other bits are for later use.
-_EQUALIZE_HISTOGRAM = 1
+# Of the vectors' largest output; float32 sums of many terms stay well below.
+TOLERANCE = 1e-3
+
 _TYPES = (np.dtype("<f4"), np.dtype("<f2"))
 _TYPE_NAMES = ("fp32", "fp16")
+_STORED, _PATTERN = 0, 1
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """How a face becomes a network's input, and its outputs probabilities.
 
-    A face is brought to `face_size` pixels square, its histogram is equalised if
-    `equalize_histogram` says so, crops of the input's size are taken from it, and input value =
-    (pixel / 255 - mean) / standard_deviation. Probabilities are softmax(outputs / temperature).
+    A face is brought to `face_size` pixels square (0: the input is no face), its histogram is
+    equalised if `equalize_histogram` says so, crops of the input's size are taken from it, and
+    input value = (pixel / 255 - mean) / standard_deviation, with a mean and a deviation for each
+    channel. Probabilities are softmax(outputs / temperature).
     """
 
-    input_channels: int
-    input_height: int
-    input_width: int
-    face_size: int
-    mean: float = 0.0
-    standard_deviation: float = 1.0
+    face_size: int = 0
+    mean: tuple[float, ...] = (0.0,)
+    standard_deviation: tuple[float, ...] = (1.0,)
     temperature: float = 1.0
     equalize_histogram: bool = False
 
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        return self.input_channels, self.input_height, self.input_width
-
-    def check(self, name: str) -> None:
-        """Raise FormatError, beginning with `name`, if a value is out of its range."""
-        for field in ("input_channels", "input_height", "input_width", "face_size"):
-            size = getattr(self, field)
-            if not 1 <= size <= LARGEST_SIDE:
-                label = field.replace("_", " ")
-                raise FormatError(f"{name}: {label}: expected 1 to {LARGEST_SIDE}, found {size}")
-        if self.face_size < max(self.input_height, self.input_width):
+    def check(self, name: str, entry: Input) -> None:
+        """Raise FormatError, beginning with `name`, if a value does not fit the network's input."""
+        if not 0 <= self.face_size <= LARGEST_SIDE:
+            raise FormatError(
+                f"{name}: face size: expected 0 to {LARGEST_SIDE}, found {self.face_size}"
+            )
+        sides = (entry.height or 1, entry.width or 1)
+        if self.face_size and self.face_size < max(sides):
             raise FormatError(
                 f"{name}: face size: expected at least the input's height and width "
-                f"({self.input_height} x {self.input_width}), found {self.face_size}"
+                f"({sides[0]} x {sides[1]}), found {self.face_size}"
             )
-        if not math.isfinite(_as_stored(self.mean)):
-            raise FormatError(f"{name}: mean: expected a finite number, found {self.mean}")
-        for field in ("standard_deviation", "temperature"):
-            value = getattr(self, field)
-            if not (math.isfinite(_as_stored(value)) and _as_stored(value) > 0):
-                label = field.replace("_", " ")
-                raise FormatError(f"{name}: {label}: expected a positive number, found {value}")
+        for label, values in (("mean", self.mean), ("standard deviation", self.standard_deviation)):
+            if len(values) != entry.channels:
+                raise FormatError(
+                    f"{name}: {label}: expected {entry.channels}, one for each channel, "
+                    f"found {len(values)}"
+                )
+        for value in self.mean:
+            if not math.isfinite(_as_stored(value)):
+                raise FormatError(f"{name}: mean: expected a finite number, found {value}")
+        for value in self.standard_deviation:
+            _require_positive(name, "standard deviation", value)
+        _require_positive(name, "temperature", self.temperature)
+
+
+def gray(face_size: int, mean: float = 0.0, standard_deviation: float = 1.0, **others):
+    """The preprocessing of a network that takes one channel."""
+    return Preprocessing(face_size, (mean,), (standard_deviation,), **others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,32 +95,100 @@ class NamedTensor:
     values: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class VerificationVector:
-    """An input [channels, height, width] and its outputs [labels], both float32."""
+@dataclass(frozen=True)
+class Pattern:
+    """A test image by rule: patches of pseudo-random bytes, `patch` pixels square."""
 
-    inputs: np.ndarray
-    outputs: np.ndarray
+    height: int
+    width: int
+    seed: int
+    patch: int
+
+    def pixels(self, channels: int) -> np.ndarray:
+        """Bytes [channels, height, width]."""
+        rows, columns = -(-self.height // self.patch), -(-self.width // self.patch)
+        index = np.arange(channels * rows * columns, dtype=np.uint32) + np.uint32(self.seed)
+        index ^= index >> np.uint32(16)
+        index *= np.uint32(0x85EBCA6B)
+        index ^= index >> np.uint32(13)
+        index *= np.uint32(0xC2B2AE35)
+        index ^= index >> np.uint32(16)
+        patches = (index >> np.uint32(24)).astype(np.uint8).reshape(channels, rows, columns)
+        enlarged = patches.repeat(self.patch, axis=1).repeat(self.patch, axis=2)
+        return enlarged[:, : self.height, : self.width]
+
+
+@dataclass(frozen=True, eq=False)
+class OutputSample:
+    """Values 0, stride, 2 stride, ... of an output in C, H, W order, float32."""
+
+    values: np.ndarray
+    stride: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class TestVector:
+    """What goes into each input, float32 [channels, height, width] or a pattern, and comes out."""
+
+    __test__ = False  # no class of tests
+
+    inputs: tuple[np.ndarray | Pattern, ...]
+    outputs: tuple[OutputSample, ...]
+
+    def sizes(self, graph: Graph) -> list[Shape]:
+        """The shapes of the inputs."""
+        return [
+            (entry.channels, source.height, source.width)
+            if isinstance(source, Pattern)
+            else source.shape
+            for entry, source in zip(graph.inputs, self.inputs, strict=True)
+        ]
+
+    def input_values(self, graph: Graph, preprocessing: Preprocessing) -> list[np.ndarray]:
+        """The inputs, float32 [channels, height, width]."""
+        values = []
+        for index, (entry, source) in enumerate(zip(graph.inputs, self.inputs, strict=True)):
+            if isinstance(source, Pattern):
+                # Preprocessing is that of the first input.
+                how = preprocessing if index == 0 else Preprocessing(0, (0.0,), (1.0,))
+                mean, deviation = (
+                    np.array(numbers, np.float32).reshape(-1, 1, 1)
+                    for numbers in (how.mean, how.standard_deviation)
+                )
+                pixels = source.pixels(entry.channels).astype(np.float32)
+                source = (pixels / np.float32(255) - mean) / deviation
+            values.append(source)
+        return values
+
+
+def sampled(values: np.ndarray, stride: int) -> np.ndarray:
+    """Every `stride`-th value of an output."""
+    return values.reshape(-1)[::stride]
 
 
 @dataclass(frozen=True, eq=False)
 class WeightFile:
     """The contents of a .mien file."""
 
-    architecture: str
-    preprocessing: Preprocessing
-    labels: tuple[str, ...]
+    network: str
+    graph: Graph
     tensors: tuple[NamedTensor, ...]
-    verification: tuple[VerificationVector, ...]
+    labels: tuple[str, ...] = ()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    vectors: tuple[TestVector, ...] = ()
+    # How many vectors, the first, are replayed when the file is loaded.
+    replayed: int = 0
+    tolerance: float = TOLERANCE
 
     def encode(self) -> bytes:
         """The file's bytes. Raises FormatError if the contents break the format's rules."""
-        self.check(self.architecture or "weight file")
+        self.check(self.network or "weight file")
         # The header's size does not depend on the offsets in it, so a first pass measures it.
-        header_size = container.HEADER_SIZE + len(self._header([0] * len(self._blocks())))
-        offsets = _block_offsets(header_size, [block.nbytes for block in self._blocks()])
+        blocks = self._blocks()
+        header_size = container.HEADER_SIZE + len(self._header([0] * len(blocks)))
+        offsets = _block_offsets(header_size, [block.nbytes for block in blocks])
         data = bytearray(self._header(offsets))
-        for offset, block in zip(offsets, self._blocks(), strict=True):
+        for offset, block in zip(offsets, blocks, strict=True):
             data += bytes(offset - container.HEADER_SIZE - len(data))
             data += block.tobytes()
         return container.seal(KIND, VERSION, bytes(data))
@@ -120,91 +197,166 @@ class WeightFile:
         """Write the file atomically."""
         container.write_atomically(path, self.encode())
 
+    def values(self) -> dict[str, np.ndarray]:
+        """The tensors by name."""
+        return {tensor.name: tensor.values for tensor in self.tensors}
+
     def check(self, name: str) -> None:
         """Raise FormatError, beginning with `name`, if the contents break the format's rules."""
-        if not self.architecture:
-            raise FormatError(f"{name}: architecture: expected a name, found none")
-        self.preprocessing.check(name)
-        if not self.labels:
-            raise FormatError(f"{name}: labels: expected at least one, found none")
-        _require_distinct(name, "label", self.labels)
-        _require_distinct(name, "tensor name", [tensor.name for tensor in self.tensors])
+        if not self.network:
+            raise FormatError(f"{name}: network: expected a name, found none")
+        require_distinct(name, "tensor name", [tensor.name for tensor in self.tensors])
         for tensor in self.tensors:
             _check_tensor(f"{name}: tensor '{tensor.name}'", tensor.values)
-        for index, vector in enumerate(self.verification):
-            where = f"{name}: verification vector {index}"
-            _check_vector(f"{where}, input", vector.inputs, self.preprocessing.input_shape)
-            _check_vector(f"{where}, output", vector.outputs, (len(self.labels),))
+        self.graph.check(name, {tensor.name: tensor.values.shape for tensor in self.tensors})
+        self._check_labels(name)
+        self.preprocessing.check(name, self.graph.inputs[0])
+        _require_positive(name, "tolerance of the test vectors", self.tolerance)
+        if not 0 <= self.replayed <= len(self.vectors):
+            raise FormatError(
+                f"{name}: replayed vectors: expected at most {len(self.vectors)}, "
+                f"found {self.replayed}"
+            )
+        for index, vector in enumerate(self.vectors):
+            self._check_vector(f"{name}: test vector {index}", vector)
+
+    def _check_labels(self, name: str) -> None:
+        require_distinct(name, "label", self.labels)
+        shape = self.graph.output_shapes()[0]
+        if self.labels and (None in shape or len(self.labels) != math.prod(shape)):
+            raise FormatError(
+                f"{name}: labels: expected none, or one for each value of the first output "
+                f"({shape_text(shape)}), found {len(self.labels)}"
+            )
+        if not self.labels and self.preprocessing.temperature != 1:
+            raise FormatError(
+                f"{name}: temperature: expected 1 for a network without labels, "
+                f"found {self.preprocessing.temperature:g}"
+            )
+
+    def _check_vector(self, where: str, vector: TestVector) -> None:
+        graph = self.graph
+        for what, expected, found in (
+            ("inputs", graph.inputs, vector.inputs),
+            ("outputs", graph.outputs, vector.outputs),
+        ):
+            if len(expected) != len(found):
+                raise FormatError(f"{where}: {what}: expected {len(expected)}, found {len(found)}")
+        sizes = vector.sizes(graph)
+        for entry, source, size in zip(graph.inputs, vector.inputs, sizes, strict=True):
+            _check_vector_input(f"{where}, input '{entry.name}'", entry, source, size)
+        shapes = graph.shapes(sizes, where)
+        for output, sample in zip(graph.outputs, vector.outputs, strict=True):
+            _check_sample(f"{where}, output '{output.name}'", sample, shapes[output.value])
 
     def _blocks(self) -> list[np.ndarray]:
         """What lies in the data part, in its order."""
         blocks = [tensor.values for tensor in self.tensors]
-        for vector in self.verification:
-            blocks += [vector.inputs, vector.outputs]
+        for vector in self.vectors:
+            blocks += [source for source in vector.inputs if not isinstance(source, Pattern)]
+            blocks += [sample.values for sample in vector.outputs]
         return [block.astype(block.dtype.newbyteorder("<"), order="C") for block in blocks]
 
     def _header(self, offsets: list[int]) -> bytes:
         """Everything between the seal and the data."""
-        preprocessing = self.preprocessing
-        header = container.string(self.architecture)
-        header += struct.pack("<III", *preprocessing.input_shape)
-        header += struct.pack(
-            "<IfffI",
-            preprocessing.face_size,
-            preprocessing.mean,
-            preprocessing.standard_deviation,
-            preprocessing.temperature,
-            _EQUALIZE_HISTOGRAM if preprocessing.equalize_histogram else 0,
-        )
-        header += struct.pack("<I", len(self.labels))
-        header += b"".join(container.string(label) for label in self.labels)
         remaining = iter(offsets)
+        header = container.string(self.network) + _graph_bytes(self.graph, self.tensors)
         header += struct.pack("<I", len(self.tensors))
         for tensor in self.tensors:
             shape = tensor.values.shape
             header += container.string(tensor.name)
             header += struct.pack("<BB", _type_code(tensor.values), len(shape))
             header += struct.pack(f"<{len(shape)}IQ", *shape, next(remaining))
-        header += struct.pack("<I", len(self.verification))
-        for _ in self.verification:
-            header += struct.pack("<QQ", next(remaining), next(remaining))
+        header += struct.pack("<I", len(self.labels))
+        header += b"".join(container.string(label) for label in self.labels)
+        how = self.preprocessing
+        header += struct.pack("<fIB", how.temperature, how.face_size, how.equalize_histogram)
+        numbers = (*how.mean, *how.standard_deviation)
+        header += struct.pack(f"<{len(numbers)}f", *numbers)
+        header += struct.pack("<fII", self.tolerance, len(self.vectors), self.replayed)
+        for vector in self.vectors:
+            for source, (_, height, width) in zip(
+                vector.inputs, vector.sizes(self.graph), strict=True
+            ):
+                header += struct.pack("<II", height, width)
+                if isinstance(source, Pattern):
+                    header += struct.pack("<BII", _PATTERN, source.seed, source.patch)
+                else:
+                    header += struct.pack("<BQ", _STORED, next(remaining))
+            for sample in vector.outputs:
+                header += struct.pack("<IIQ", sample.stride, sample.values.size, next(remaining))
         return header
+
+
+def _graph_bytes(graph: Graph, tensors: tuple[NamedTensor, ...]) -> bytes:
+    """Inputs, nodes and outputs."""
+    indices = {tensor.name: index for index, tensor in enumerate(tensors)}
+    data = struct.pack("<I", len(graph.inputs))
+    for entry in graph.inputs:
+        data += container.string(entry.name)
+        data += struct.pack("<III", entry.channels, entry.height or 0, entry.width or 0)
+    data += struct.pack("<I", len(graph.nodes))
+    for node in graph.nodes:
+        data += container.string(node.layer) + container.string(node.name)
+        data += struct.pack("<B", len(node.options))
+        for name, value in node.options.items():
+            data += container.string(name) + struct.pack("<d", value)
+        data += struct.pack(f"<H{len(node.inputs)}I", len(node.inputs), *node.inputs)
+        own = [indices[name] for name in node.tensors]
+        data += struct.pack(f"<H{len(own)}I", len(own), *own)
+    data += struct.pack("<I", len(graph.outputs))
+    for output in graph.outputs:
+        data += container.string(output.name) + struct.pack("<I", output.value)
+    return data
 
 
 def decode(data: bytes, name: str = "weights in memory") -> WeightFile:
     """Parse a file's bytes; raises FormatError, beginning with `name`, at the first flaw."""
     container.unseal(data, KIND, VERSION, name)
     fields = _Fields(data, name)
-    architecture = fields.string("architecture")
-    preprocessing = _read_preprocessing(fields)
-    preprocessing.check(name)
-    labels = tuple(fields.string("label") for _ in range(fields.u32("number of labels")))
+    network = fields.string("network")
+    inputs = tuple(_read_input(fields) for _ in range(fields.u32("number of inputs")))
+    nodes = [_read_node(fields, index) for index in range(fields.u32("number of nodes"))]
+    outputs = []
+    for _ in range(fields.u32("number of outputs")):
+        output = fields.string("output's name")
+        outputs.append(Output(fields.u32(f"output '{output}', value"), output))
 
-    described = []
+    blocks = _Blocks(fields)
+    names = []
     for _ in range(fields.u32("number of tensors")):
-        tensor_name = fields.string("tensor name")
-        described.append((tensor_name, *_read_tensor_description(fields, tensor_name)))
-    offsets = [offset for *_, offset in described]
-    vector_count = fields.u32("number of verification vectors")
-    for index in range(vector_count):
-        offsets.append(fields.u64(f"verification vector {index}, offset of the input"))
-        offsets.append(fields.u64(f"verification vector {index}, offset of the output"))
+        names.append(fields.string("tensor name"))
+        _read_tensor_description(fields, names[-1], blocks)
+    labels = tuple(fields.string("label") for _ in range(fields.u32("number of labels")))
+    preprocessing = _read_preprocessing(fields, inputs[0].channels if inputs else 0)
+    tolerance = fields.f32("tolerance of the test vectors")
+    vector_count = fields.u32("number of test vectors")
+    replayed = fields.u32("number of replayed vectors")
+    vectors = [
+        _read_vector(fields, f"test vector {index}", inputs, outputs, blocks)
+        for index in range(vector_count)
+    ]
 
-    blocks = [(f"tensor '{tensor}'", dtype, shape) for tensor, dtype, shape, _ in described]
-    for index in range(vector_count):
-        where = f"verification vector {index}"
-        blocks.append((f"{where}, input", _TYPES[0], preprocessing.input_shape))
-        blocks.append((f"{where}, output", _TYPES[0], (len(labels),)))
-    arrays = _read_blocks(fields, blocks, offsets)
-
-    names = [tensor for tensor, *_ in described]
-    vectors = arrays[len(names) :]
+    arrays = blocks.read()
     file = WeightFile(
-        architecture,
-        preprocessing,
-        labels,
+        network,
+        Graph(
+            inputs,
+            tuple(_with_tensor_names(fields, *node, names) for node in enumerate(nodes)),
+            tuple(outputs),
+        ),
         tuple(NamedTensor(*pair) for pair in zip(names, arrays, strict=False)),
-        tuple(VerificationVector(*pair) for pair in zip(vectors[::2], vectors[1::2], strict=True)),
+        labels,
+        preprocessing,
+        tuple(
+            TestVector(
+                tuple(arrays[s] if isinstance(s, int) else s for s in sources),
+                tuple(OutputSample(arrays[block], stride) for stride, block in samples),
+            )
+            for sources, samples in vectors
+        ),
+        replayed,
+        tolerance,
     )
     file.check(name)
     return file
@@ -241,6 +393,9 @@ class _Fields:
     def u8(self, field: str) -> int:
         return self._number("B", field)
 
+    def u16(self, field: str) -> int:
+        return self._number("H", field)
+
     def u32(self, field: str) -> int:
         return self._number("I", field)
 
@@ -250,31 +405,104 @@ class _Fields:
     def f32(self, field: str) -> float:
         return self._number("f", field)
 
+    def f64(self, field: str) -> float:
+        return self._number("d", field)
+
     def string(self, field: str) -> str:
-        text = self.take(self._number("H", field), field)
+        text = self.take(self.u16(field), field)
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise self.fail(f"{field}: expected UTF-8, found {text!r}") from error
 
 
-def _read_preprocessing(fields: _Fields) -> Preprocessing:
-    channels, height, width, face_size = (
-        fields.u32(field)
-        for field in ("input channels", "input height", "input width", "face size")
-    )
-    mean, deviation, temperature = (
-        fields.f32(field) for field in ("mean", "standard deviation", "temperature")
-    )
-    flags = fields.u32("flags")
-    if flags not in (0, _EQUALIZE_HISTOGRAM):
-        raise fields.fail(f"flags: expected 0 or {_EQUALIZE_HISTOGRAM}, found {flags}")
-    return Preprocessing(
-        channels, height, width, face_size, mean, deviation, temperature, bool(flags)
-    )
+class _Blocks:
+    """The data part: what the header says of its blocks, and then what is in them."""
+
+    def __init__(self, fields: _Fields) -> None:
+        self.fields = fields
+        self.described: list[tuple[str, np.dtype, tuple[int, ...], int]] = []
+
+    def describe(self, where: str, dtype: np.dtype, shape: tuple[int, ...], offset: int) -> int:
+        """Note the next block; its number."""
+        self.described.append((where, dtype, shape, offset))
+        return len(self.described) - 1
+
+    def read(self) -> list[np.ndarray]:
+        """Every block where it must be, zeros between, nothing after the last."""
+        fields = self.fields
+        sizes = [math.prod(shape) * dtype.itemsize for _, dtype, shape, _ in self.described]
+        expected_offsets = _block_offsets(fields.position, sizes)
+        arrays = []
+        for (where, dtype, shape, offset), size, expected in zip(
+            self.described, sizes, expected_offsets, strict=True
+        ):
+            if offset != expected:
+                raise fields.fail(f"{where}, offset: expected {expected}, found {offset}")
+            before = f"{where}, zero bytes before it"
+            gap = fields.take(offset - fields.position, before).lstrip(b"\0")
+            if gap:
+                raise fields.fail(
+                    f"{where}: expected zero bytes before it, found {gap[0]:#04x} at offset "
+                    f"{offset - len(gap)}"
+                )
+            arrays.append(np.frombuffer(fields.take(size, where), dtype).reshape(shape))
+        trailing = len(fields.data) - fields.position
+        if trailing:
+            raise fields.fail(
+                f"expected the end at offset {fields.position}, found {trailing} more bytes"
+            )
+        return arrays
 
 
-def _read_tensor_description(fields: _Fields, tensor: str) -> tuple[np.dtype, tuple[int, ...], int]:
+def _read_input(fields: _Fields) -> Input:
+    name = fields.string("input's name")
+    channels, height, width = (
+        fields.u32(f"input '{name}', {size}") for size in ("channels", "height", "width")
+    )
+    # As many means and deviations follow.
+    if not 1 <= channels <= LARGEST_SIDE:
+        raise fields.fail(
+            f"input '{name}', channels: expected 1 to {LARGEST_SIDE}, found {channels}"
+        )
+    return Input(channels, height or None, width or None, name)
+
+
+def _read_node(fields: _Fields, index: int) -> tuple[Node, list[int]]:
+    """A node without the names of its tensors, and their indices."""
+    layer = fields.string(f"node {index}, layer")
+    name = fields.string(f"node {index}, name")
+    where = f"node {index}{f' {name!r}' if name else ''} ({layer})"
+    options: dict[str, float] = {}
+    for _ in range(fields.u8(f"{where}, number of options")):
+        option = fields.string(f"{where}, name of an option")
+        if option in options:
+            raise fields.fail(f"{where}: option {option}: expected it once, found it twice")
+        options[option] = fields.f64(f"{where}, option {option}")
+    inputs = _read_indices(fields, f"{where}, input")
+    tensors = _read_indices(fields, f"{where}, tensor")
+    return Node(layer, tuple(inputs), options, name=name), tensors
+
+
+def _read_indices(fields: _Fields, what: str) -> list[int]:
+    return [fields.u32(what) for _ in range(fields.u16(f"{what}s"))]
+
+
+def _with_tensor_names(
+    fields: _Fields, index: int, read: tuple[Node, list[int]], names: list[str]
+) -> Node:
+    node, tensors = read
+    for tensor in tensors:
+        if tensor >= len(names):
+            raise fields.fail(
+                f"node {index} ({node.layer}), tensor: expected an index below {len(names)}, "
+                f"found {tensor}"
+            )
+    own = tuple(names[tensor] for tensor in tensors)
+    return Node(node.layer, node.inputs, node.options, own, node.name)
+
+
+def _read_tensor_description(fields: _Fields, tensor: str, blocks: _Blocks) -> None:
     """Type, shape and offset of a tensor."""
     where = f"tensor '{tensor}'"
     code = fields.u8(f"{where}, type")
@@ -284,34 +512,49 @@ def _read_tensor_description(fields: _Fields, tensor: str) -> tuple[np.dtype, tu
     if not 1 <= rank <= LARGEST_RANK:
         raise fields.fail(f"{where}, rank: expected 1 to {LARGEST_RANK}, found {rank}")
     shape = tuple(fields.u32(f"{where}, shape") for _ in range(rank))
-    return _TYPES[code], shape, fields.u64(f"{where}, offset")
+    blocks.describe(where, _TYPES[code], shape, fields.u64(f"{where}, offset"))
 
 
-def _read_blocks(
-    fields: _Fields, blocks: list[tuple[str, np.dtype, tuple[int, ...]]], offsets: list[int]
-) -> list[np.ndarray]:
-    """The data part: every block where it must be, zeros between, nothing after the last."""
-    sizes = [math.prod(shape) * dtype.itemsize for _, dtype, shape in blocks]
-    expected_offsets = _block_offsets(fields.position, sizes)
-    arrays = []
-    for (where, dtype, shape), size, offset, expected in zip(
-        blocks, sizes, offsets, expected_offsets, strict=True
-    ):
-        if offset != expected:
-            raise fields.fail(f"{where}, offset: expected {expected}, found {offset}")
-        gap = fields.take(offset - fields.position, f"{where}, zero bytes before it").lstrip(b"\0")
-        if gap:
-            raise fields.fail(
-                f"{where}: expected zero bytes before it, found {gap[0]:#04x} at offset "
-                f"{offset - len(gap)}"
-            )
-        arrays.append(np.frombuffer(fields.take(size, where), dtype).reshape(shape))
-    trailing = len(fields.data) - fields.position
-    if trailing:
-        raise fields.fail(
-            f"expected the end at offset {fields.position}, found {trailing} more bytes"
-        )
-    return arrays
+def _read_preprocessing(fields: _Fields, channels: int) -> Preprocessing:
+    temperature = fields.f32("temperature")
+    face_size = fields.u32("face size")
+    equalize = fields.u8("histogram equalisation")
+    if equalize > 1:
+        raise fields.fail(f"histogram equalisation: expected 0 or 1, found {equalize}")
+    mean = tuple(fields.f32("mean") for _ in range(channels))
+    deviation = tuple(fields.f32("standard deviation") for _ in range(channels))
+    return Preprocessing(face_size, mean, deviation, temperature, bool(equalize))
+
+
+def _read_vector(
+    fields: _Fields,
+    where: str,
+    inputs: Sequence[Input],
+    outputs: Sequence[Output],
+    blocks: _Blocks,
+) -> tuple[list[Pattern | int], list[tuple[int, int]]]:
+    """Inputs: a pattern or the number of a block; outputs: stride and number of a block."""
+    sources: list[Pattern | int] = []
+    for entry in inputs:
+        place = f"{where}, input '{entry.name}'"
+        height, width = fields.u32(f"{place}, height"), fields.u32(f"{place}, width")
+        how = fields.u8(f"{place}, how")
+        if how == _PATTERN:
+            seed, patch = fields.u32(f"{place}, seed"), fields.u32(f"{place}, patch")
+            sources.append(Pattern(height, width, seed, patch))
+        elif how == _STORED:
+            shape = (entry.channels, height, width)
+            offset = fields.u64(f"{place}, offset")
+            sources.append(blocks.describe(place, _TYPES[0], shape, offset))
+        else:
+            raise fields.fail(f"{place}, how: expected 0 (stored) or 1 (pattern), found {how}")
+    samples = []
+    for output in outputs:
+        place = f"{where}, output '{output.name}'"
+        stride, count = fields.u32(f"{place}, stride"), fields.u32(f"{place}, number of values")
+        offset = fields.u64(f"{place}, offset")
+        samples.append((stride, blocks.describe(place, _TYPES[0], (count,), offset)))
+    return sources, samples
 
 
 def _block_offsets(header_end: int, sizes: list[int]) -> list[int]:
@@ -330,6 +573,11 @@ def _as_stored(number: float) -> float:
         return float(np.float32(number))
 
 
+def _require_positive(name: str, label: str, value: float) -> None:
+    if not (math.isfinite(_as_stored(value)) and _as_stored(value) > 0):
+        raise FormatError(f"{name}: {label}: expected a positive number, found {value}")
+
+
 def _type_code(values: np.ndarray) -> int:
     return _TYPES.index(values.dtype.newbyteorder("<"))
 
@@ -345,12 +593,37 @@ def _check_tensor(where: str, values: np.ndarray) -> None:
     _require_finite(where, values)
 
 
-def _check_vector(where: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
-    if values.dtype.newbyteorder("<") != _TYPES[0] or values.shape != shape:
+def _check_vector_input(
+    where: str, entry: Input, source: np.ndarray | Pattern, size: Shape
+) -> None:
+    fits = len(size) == 3 and all(
+        found == (wanted or found) and 1 <= found <= LARGEST_SIDE
+        for found, wanted in zip(size, entry.shape, strict=True)
+    )
+    if not fits:
+        raise FormatError(f"{where}: expected {shape_text(entry.shape)}, found {shape_text(size)}")
+    if isinstance(source, Pattern):
+        if source.patch < 1:
+            raise FormatError(f"{where}: patch: expected 1 or more, found {source.patch}")
+    else:
+        _check_floats(where, source)
+
+
+def _check_sample(where: str, sample: OutputSample, shape: Shape) -> None:
+    if sample.stride < 1:
+        raise FormatError(f"{where}: stride: expected 1 or more, found {sample.stride}")
+    expected = -(-math.prod(shape) // sample.stride)
+    if sample.values.shape != (expected,):
         raise FormatError(
-            f"{where}: expected float32 {shape_text(shape)}, "
-            f"found {values.dtype} {shape_text(values.shape)}"
+            f"{where}: expected {expected} values, those at stride {sample.stride} of "
+            f"{shape_text(shape)}, found {shape_text(sample.values.shape)}"
         )
+    _check_floats(where, sample.values)
+
+
+def _check_floats(where: str, values: np.ndarray) -> None:
+    if values.dtype.newbyteorder("<") != _TYPES[0]:
+        raise FormatError(f"{where}: type: expected float32, found {values.dtype}")
     _require_finite(where, values)
 
 
@@ -364,30 +637,29 @@ def _require_finite(where: str, values: np.ndarray) -> None:
         )
 
 
-def _require_distinct(name: str, what: str, texts: tuple[str, ...] | list[str]) -> None:
-    seen = set()
-    for text in texts:
-        if not text:
-            raise FormatError(f"{name}: {what}: expected a text, found an empty one")
-        if text in seen:
-            raise FormatError(f"{name}: {what}: expected distinct ones, found '{text}' twice")
-        seen.add(text)
-
-
 def describe(file: WeightFile, size: int) -> str:
-    """Header and tensor table of a file of `size` bytes, for people."""
-    preprocessing = file.preprocessing
+    """Header, nodes and tensors of a file of `size` bytes, for people."""
+    how, graph = file.preprocessing, file.graph
     values = sum(tensor.values.size for tensor in file.tensors)
+    inputs = [f"{entry.name} {shape_text(entry.shape)}" for entry in graph.inputs]
+    outputs = [
+        f"{output.name} {shape_text(shape)}"
+        for output, shape in zip(graph.outputs, graph.output_shapes(), strict=True)
+    ]
+    vectors = f"{len(file.vectors)} vectors, {file.replayed} of them replayed when the file loads"
     lines = [
-        f"architecture        {file.architecture}",
-        f"input               {shape_text(preprocessing.input_shape)} (channels, height, width)",
-        f"face size           {preprocessing.face_size}",
-        f"mean                {preprocessing.mean:.9g}",
-        f"standard deviation  {preprocessing.standard_deviation:.9g}",
-        f"temperature         {preprocessing.temperature:.9g}",
-        f"histogram           {'equalised' if preprocessing.equalize_histogram else 'as it is'}",
-        f"labels              {', '.join(file.labels)}",
-        f"verification        {len(file.verification)} vectors",
+        f"network             {file.network}",
+        f"inputs              {', '.join(inputs)} (channels, height, width)",
+        f"outputs             {', '.join(outputs)}",
+        f"labels              {', '.join(file.labels) or 'none'}",
+        f"temperature         {how.temperature:.9g}",
+        f"face size           {how.face_size or 'none: the input is no face'}",
+        f"histogram           {'equalised' if how.equalize_histogram else 'as it is'}",
+        f"mean                {_numbers(how.mean)}",
+        f"standard deviation  {_numbers(how.standard_deviation)}",
+        f"test vectors        {vectors}, tolerance {file.tolerance:.3g}",
+        f"layers              {len(graph.nodes)} with {graph.parameter_count} parameters",
+        *_columns(_node_rows(graph)),
         f"tensors             {len(file.tensors)} with {values} values in {size} bytes",
     ]
     rows = [("name", "type", "shape", "smallest", "largest")]
@@ -395,19 +667,53 @@ def describe(file: WeightFile, size: int) -> str:
         type_name = _TYPE_NAMES[_type_code(tensor.values)]
         extremes = (f"{tensor.values.min():.5g}", f"{tensor.values.max():.5g}")
         rows.append((tensor.name, type_name, shape_text(tensor.values.shape), *extremes))
+    return "\n".join([*lines, *_columns(rows)])
+
+
+def _numbers(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:.9g}" for number in numbers)
+
+
+def _node_rows(graph: Graph) -> list[tuple[str, ...]]:
+    shapes = graph.shapes()
+    rows = [("value", "layer", "of values", "shape", "name")]
+    for index, node in enumerate(graph.nodes):
+        value = graph.value_of(index)
+        taken = ", ".join(map(str, node.inputs))
+        rows.append((str(value), node.layer, taken, shape_text(shapes[value]), node.name))
+    return rows
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("  " + "  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return [
+        "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="mien_tools.weights", description="Check a .mien weight file and print what it holds."
+        prog="mien_tools.weights",
+        description="Check a .mien weight file, and print what it holds or make it a checkpoint.",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--to-checkpoint",
+        type=Path,
+        metavar="OUT.pt",
+        help="write the weights as a checkpoint that mien_tools.train --start-from takes",
+    )
     options = parser.parse_args(arguments)
+    if options.to_checkpoint is not None:
+        # PyTorch takes seconds to import; printing a file does not need it.
+        from mien_tools.checkpoints import CheckpointError, write_checkpoint_of
+
+        return exit_status(
+            parser.prog,
+            lambda: write_checkpoint_of(read(options.file), options.to_checkpoint),
+            (FormatError, CheckpointError),
+        )
 
     def show() -> None:
         try:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 _INCLUDE = Path(__file__).resolve().parents[2] / "include"
@@ -23,7 +24,17 @@ _FOUND = _compiler() and _eigen() and (_INCLUDE / "mien" / "network.hpp").exists
 MISSING_CPP = "" if _FOUND else "needs a C++ compiler, Eigen and the library's headers"
 
 
-def compile_command(source: str, *options: str) -> list[str]:
-    """The command that compiles a C++17 file which includes the library."""
-    folders = [f"-I{_INCLUDE}", "-isystem", _eigen()]
-    return [_compiler(), "-std=c++17", *folders, source, *options]
+_WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+
+
+def run_program(source: str, folder: Path) -> str:
+    """What a C++17 program in `folder` that includes the library prints; it must end with 0.
+
+    Compiling is what takes the time, so a test puts all that it asks into one program.
+    """
+    includes = [f"-I{folder}", f"-I{_INCLUDE}", "-isystem", _eigen()]
+    command = [_compiler(), "-std=c++17", "-O1", *_WARNINGS, *includes, source, "-o", "program"]
+    for step in (command, ["./program"]):
+        done = subprocess.run(step, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
+    return done.stdout

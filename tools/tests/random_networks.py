@@ -59,6 +59,19 @@ class Joined(nn.Module):
         return torch.concatenate(tensors=outputs, axis=1)
 
 
+class Crossing(nn.Module):
+    """Values that return where no branch could bring them."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.f, self.g = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.f(x)
+        b = self.g(x) + a
+        return torch.cat((b.relu(), a + b, x), 1)
+
+
 class RandomNetwork(nn.Module):
     """Images [batch, 2, 13, 11] to [batch, 5]; the seed decides the layers."""
 
@@ -112,6 +125,8 @@ class RandomNetwork(nn.Module):
     def branches(self, channels: int, depth: int) -> tuple[nn.Module, int]:
         if self.random.random() < 0.25:
             return Sum(self.inverted_residual(channels), None, way=0), channels
+        if self.random.random() < 0.2:
+            return Crossing(channels), 3 * channels
         if self.random.random() < 0.35:
             return self.joined(channels, depth)
         inner, inner_channels = self.block(channels, depth + 1)

@@ -9,7 +9,7 @@ import torch
 from random_networks import INPUT_SHAPE, RandomNetwork
 from torch import Tensor, nn
 
-from mien_tools.compare_layers import LayerOutput, layer_outputs, main
+from mien_tools.compare_layers import LayerOutput, compare, layer_outputs, main
 from mien_tools.networks import NETWORKS
 from mien_tools.networks.inception_fer import Inception
 from mien_tools.networks.resnet33 import ResidualBlock
@@ -34,27 +34,26 @@ class Branched(nn.Module):
 
 
 MODULE = f"{__file__}:Branched"
+# As C++ may run them: a sum right after the last layer of either branch, or by itself.
 STEPS = [
     "the_first+ReLU",
     "blocks.0.body.0+BatchNorm2d+ReLU",
-    "blocks.0.body.3+BatchNorm2d",
-    "Residual+ReLU",
+    "blocks.0.body.3+BatchNorm2d+Add+ReLU",
     "blocks.1.body.0+BatchNorm2d+ReLU",
     "blocks.1.body.3+BatchNorm2d",
-    "blocks.1.shortcut.0+BatchNorm2d",
-    "Residual+ReLU",
+    "blocks.1.shortcut.0+BatchNorm2d+Add+ReLU",
     "inception.one.0+BatchNorm2d+ReLU",
     "inception.three.0+BatchNorm2d+ReLU",
     "inception.three.3+BatchNorm2d+ReLU",
     "inception.five.0+BatchNorm2d+ReLU",
     "inception.five.3+BatchNorm2d+ReLU",
-    "MaxPool2d",
+    "inception.pool.0",
     "inception.pool.1+BatchNorm2d+ReLU",
     "Concatenate",
     "Flatten",
     "dense",
     "square",
-    "square#2",
+    "square",
 ]
 
 
@@ -91,14 +90,20 @@ def write_dump(dump: Path, module: nn.Module, inputs: np.ndarray) -> None:
         np.save(dump / f"{number:03}_{name}.npy", values.astype(np.float32))
 
 
-def fused(outputs: list[LayerOutput]) -> Steps:
-    """Steps as C++ runs them: batch normalisation and ReLU together with what is before them."""
+def fused(outputs: list[LayerOutput], alone: tuple[str, ...] = ()) -> Steps:
+    """Steps as C++ runs them: what only changes numbers together with what is before it.
+
+    Kinds that are `alone` are steps of their own.
+    """
     steps: Steps = []
-    for output in outputs:
-        if output.kind in ("BatchNorm2d", "ReLU"):
+    last = -1
+    for place, output in enumerate(outputs):
+        fuses = output.kind in ("BatchNorm2d", "ReLU", "Add") and output.kind not in alone
+        if fuses and last in output.inputs:
             steps[-1] = (f"{steps[-1][0]}+{output.kind}", output.values)
         else:
-            steps.append(((output.name or output.kind).replace(" ", "_"), output.values))
+            steps.append((output.label.replace(" ", "_"), output.values))
+        last = place
     return steps
 
 
@@ -118,12 +123,12 @@ def test_outputs_are_those_of_the_modules(module: Branched, inputs: np.ndarray) 
         module(torch.from_numpy(inputs)[None])
 
     found = {output.name: output.values for output in outputs if output.name}
-    # A hook sees the second use of a module alone.
-    found["square"] = found.pop("square#2")
-    assert len(found) == 1 + 2 * 2 * 2 + 2 + 2 * 6 + 2
+    assert len(found) == 1 + 2 * 4 + 2 + 2 + 2 * 6 + 6 + 1 + 2
     for name, values in found.items():
+        # Both have the second use of a module alone.
+        values = values.reshape(expected[name].shape)
         np.testing.assert_allclose(values, expected[name], atol=1e-5, err_msg=name)
-    joins = [output.values for output in outputs if output.kind in ("Residual", "Concatenate")]
+    joins = [output.values for output in outputs if output.kind in ("Add", "Concatenate")]
     for values, name in zip(joins, ("blocks.0", "blocks.1", "inception"), strict=True):
         np.testing.assert_allclose(values.clip(0), expected[name], atol=1e-5, err_msg=name)
     assert [name for name, _ in fused(outputs)] == STEPS
@@ -139,7 +144,46 @@ def test_the_last_output_is_the_networks(seed: int) -> None:
         assert tensor.dtype == before[name].dtype and torch.equal(tensor, before[name]), name
     with torch.no_grad():
         expected = network.double()(torch.from_numpy(inputs)[None].double())[0].numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("alone", [(), ("Add",), ("ReLU",), ("Add", "ReLU", "BatchNorm2d")])
+@pytest.mark.parametrize("seed", [None, *range(4)])
+def test_any_fusion_is_followed(
+    alone: tuple[str, ...], seed: int | None, module: Branched, inputs: np.ndarray, tmp_path: Path
+) -> None:
+    if seed is not None:
+        module = RandomNetwork(seed)
+        inputs = np.random.default_rng(seed).random(INPUT_SHAPE).astype(np.float32)
+    outputs = layer_outputs(module, inputs)
+    steps = fused(outputs, alone)
+    for number, (name, values) in enumerate(steps):
+        np.save(tmp_path / f"{number:03}_{name}.npy", values.astype(np.float32))
+    differences = compare(outputs, tmp_path)
+    assert [difference.layer for difference in differences] == [name for name, _ in steps]
+    assert all(difference.relative < 1e-6 for difference in differences)
+
+
+def test_steps_may_be_called_by_their_kind(folder: Path) -> None:
+    for path in (folder / "dump").glob("*inception.pool.0*"):
+        path.rename(path.with_name(path.name.replace("inception.pool.0", "MaxPool2d")))
+    assert run(folder) == 0
+
+
+def test_branches_may_run_in_another_order(folder: Path) -> None:
+    """The shortcut before the body, which then ends in the sum."""
+    dump = folder / "dump"
+    body, shortcut = dump / "004_blocks.1.body.3+BatchNorm2d.npy", dump / f"005_{STEPS[5]}.npy"
+    total = np.load(shortcut)
+    body.unlink()
+    np.save(dump / "005_blocks.1.body.3+BatchNorm2d+Add+ReLU.npy", total)
+    shortcut.unlink()
+    module = Branched().eval()
+    module.load_state_dict(torch.load(folder / "best.pt", weights_only=True))
+    outputs = layer_outputs(module, np.load(dump / "input.npy"))
+    (norm,) = [output for output in outputs if output.name == "blocks.1.shortcut.1"]
+    np.save(dump / "004_blocks.1.shortcut.0+BatchNorm2d.npy", norm.values.astype(np.float32))
+    assert run(folder) == 0
 
 
 def test_equal_runs_give_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,11 +209,11 @@ def change(folder: Path, pattern: str, difference: float) -> float:
 def test_the_first_layer_that_differs_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    largest = change(folder, "*blocks.1.shortcut.0*", 0.01)
+    largest = change(folder, "*blocks.1.body.3*", 0.01)
     change(folder, "*_dense.npy", float("nan"))
     assert run(folder) == 1
     output, error = capsys.readouterr()
-    layer = "blocks.1.shortcut.0+BatchNorm2d"
+    layer = "blocks.1.body.3+BatchNorm2d"
     assert error.startswith(
         f"mien-compare-layers: {folder}/dump: layer {layer}: expected PyTorch's"
     )
@@ -193,40 +237,52 @@ def renamed(folder: Path, pattern: str, name: str) -> None:
 
 REFUSED = {
     "another layer": (
-        lambda folder: renamed(folder, "*_dense.npy", "017_lin.npy"),
-        "017_lin.npy: expected layer dense, found lin",
+        lambda folder: renamed(folder, "*_dense.npy", "015_lin.npy"),
+        "015_lin.npy: expected layer dense, found lin",
     ),
     "another fused layer": (
         lambda folder: renamed(folder, "000_*", "000_the_first+ReLU6.npy"),
         r"000_the_first\+ReLU6.npy: expected ReLU at '\+ReLU6', found ReLU6",
     ),
+    "a sum too early": (
+        lambda folder: renamed(folder, "004_*", "004_blocks.1.body.3+BatchNorm2d+Add.npy"),
+        r"body.3\+BatchNorm2d\+Add.npy: expected nothing more at '\+Add', found Add",
+    ),
+    "a branch too early": (
+        lambda folder: renamed(folder, "004_*", "004_inception.one.0+BatchNorm2d+ReLU.npy"),
+        "004_inception.one.0.*: expected layer blocks.1.body.3, found inception.one.0",
+    ),
     "a layer too few": (
-        lambda folder: (folder / "dump" / "019_square#2.npy").unlink(),
-        "dump: after 018_square.npy: expected a file of square#2, found none",
+        lambda folder: (folder / "dump" / "017_square.npy").unlink(),
+        "dump: after 016_square.npy: expected a file of square, found none",
     ),
     "a layer too many": (
-        lambda folder: renamed(folder, "018_square.npy", "020_ReLU.npy"),
-        "019_square#2.npy: expected layer square, found square#2",
+        lambda folder: renamed(folder, "016_square.npy", "018_ReLU.npy"),
+        "018_ReLU.npy: expected layer square, found ReLU",
+    ),
+    "more than all": (
+        lambda folder: np.save(folder / "dump" / "018_ReLU.npy", np.zeros((5, 1, 1), np.float32)),
+        "018_ReLU.npy: expected nothing more, found ReLU",
     ),
     "no layers": (
         lambda folder: [path.unlink() for path in (folder / "dump").glob("0*")],
         r"dump: expected files of layers \(NNN_LAYER.npy\), found none",
     ),
     "another shape": (
-        lambda folder: np.save(folder / "dump" / "017_dense.npy", np.zeros((4, 1, 1), np.float32)),
-        "017_dense.npy: expected 5, found 4 x 1 x 1",
+        lambda folder: np.save(folder / "dump" / "015_dense.npy", np.zeros((4, 1, 1), np.float32)),
+        "015_dense.npy: expected 5 x 1 x 1, found 4 x 1 x 1",
     ),
     "transposed": (
-        lambda folder: np.save(folder / "dump" / "015_Concatenate.npy", np.zeros((3, 3, 36), "f4")),
-        "015_Concatenate.npy: expected 36 x 3 x 3, found 3 x 3 x 36",
+        lambda folder: np.save(folder / "dump" / "013_Concatenate.npy", np.zeros((3, 3, 36), "f4")),
+        "013_Concatenate.npy: expected 36 x 3 x 3, found 3 x 3 x 36",
     ),
     "double": (
-        lambda folder: np.save(folder / "dump" / "017_dense.npy", np.zeros((5, 1, 1))),
-        "017_dense.npy: expected float32 channels x height x width, found float64 5 x 1 x 1",
+        lambda folder: np.save(folder / "dump" / "015_dense.npy", np.zeros((5, 1, 1))),
+        "015_dense.npy: expected float32 channels x height x width, found float64 5 x 1 x 1",
     ),
     "no array": (
-        lambda folder: (folder / "dump" / "017_dense.npy").write_text("no array"),
-        "017_dense.npy: expected an array of NumPy, found: ",
+        lambda folder: (folder / "dump" / "015_dense.npy").write_text("no array"),
+        "015_dense.npy: expected an array of NumPy, found: ",
     ),
     "no input": (
         lambda folder: (folder / "dump" / "input.npy").unlink(),

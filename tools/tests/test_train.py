@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from mien_tools import losses
+from mien_tools import losses, weights
 from mien_tools.augmentation import Augmentation
 from mien_tools.checkpoints import load_network, save_checkpoint
 from mien_tools.config import Config
@@ -23,6 +24,7 @@ from mien_tools.train import main
 from mien_tools.trainer import Trainer
 from mien_tools.votes_head import add_votes_head, without_votes_head
 
+MODELS = Path(__file__).resolve().parents[2] / "examples/models"
 IMAGES = 24
 READER = """
 import os
@@ -243,6 +245,26 @@ def test_training_starts_from_given_weights(data, teacher, tmp_path):
     torch.testing.assert_close(
         params(tmp_path / "final.pt")["lin1.weight"], params(teacher)["lin1.weight"]
     )
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in MODELS.glob("*.mien")))
+def test_training_goes_on_from_the_weights_that_ship(name, data, tmp_path):
+    checkpoint, output = tmp_path / "shipped.pt", tmp_path / "run"
+    assert weights.main([str(MODELS / f"{name}.mien"), "--to-checkpoint", str(checkpoint)]) == 0
+    network = weights.read(MODELS / f"{name}.mien").network
+    # One step, which changes every weight by little.
+    one_step = ("--start-from", checkpoint, "--batch-size", IMAGES, "--epochs", 1, "--ema", 0)
+    options = ("--optimizer", "sgd", "--learning-rate", 1e-3, "--schedule", "constant")
+    assert main(command(data, output, "--network", network, *one_step, *options)) == 0
+    before, after = params(checkpoint), params(output / "final.pt")
+    assert list(before) == list(after)
+    for key, tensor in after.items():
+        if key.endswith("num_batches_tracked"):
+            assert (before[key].item(), tensor.item()) == (0, 1), key
+        elif key.endswith("weight"):
+            change = (tensor - before[key]).norm() / before[key].norm()
+            assert 0 < change < 0.05, key
+    assert math.isfinite(log(output)[0]["loss"])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

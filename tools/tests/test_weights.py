@@ -9,12 +9,41 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mien_tools import container, weights
+from mien_tools.checkpoints import load_network
 from mien_tools.container import FormatError
-from mien_tools.weights import NamedTensor, Preprocessing, VerificationVector, WeightFile
+from mien_tools.graph import Graph, Input, Node, Output
+from mien_tools.networks import NETWORKS
+from mien_tools.weights import (
+    NamedTensor,
+    OutputSample,
+    Pattern,
+    Preprocessing,
+    TestVector,
+    WeightFile,
+    gray,
+)
 
-PREPROCESSING = Preprocessing(1, 3, 2, 5, mean=0.5, standard_deviation=0.25, temperature=1.5)
+MODELS = Path(__file__).resolve().parents[2] / "examples/models"
+PREPROCESSING = gray(5, mean=0.5, standard_deviation=0.25, temperature=1.5)
+CONV_OPTIONS = {"in_channels": 1, "out_channels": 4, "kernel_height": 3, "kernel_width": 1}
+GRAPH = Graph(
+    (Input(1, 3, 2),),
+    (
+        Node("Conv2d", (0,), CONV_OPTIONS, ("conv.weight", "conv.bias"), "conv"),
+        Node("Flatten", (1,)),
+        Node(
+            "Dense",
+            (2,),
+            {"in_features": 8, "out_features": 2, "bias": 0},
+            ("lin.weight",),
+            "lin",
+        ),
+    ),
+    (Output(3),),
+)
 
 
 def make_file() -> WeightFile:
@@ -24,108 +53,264 @@ def make_file() -> WeightFile:
         return generator.standard_normal(shape).astype(np.float32)
 
     return WeightFile(
-        architecture="tiny",
-        preprocessing=PREPROCESSING,
-        labels=("fröhlich", "traurig"),
+        network="tiny",
+        graph=GRAPH,
         tensors=(
             NamedTensor("conv.weight", floats(4, 1, 3, 1)),
             NamedTensor("conv.bias", floats(4).astype(np.float16)),
-            NamedTensor("lin.weight", floats(2, 5)),
+            NamedTensor("lin.weight", floats(2, 8)),
         ),
-        verification=(
-            VerificationVector(floats(1, 3, 2), floats(2)),
-            VerificationVector(floats(1, 3, 2), floats(2)),
+        labels=("fröhlich", "traurig"),
+        preprocessing=PREPROCESSING,
+        vectors=(
+            TestVector((floats(1, 3, 2),), (OutputSample(floats(2)),)),
+            TestVector((Pattern(3, 2, seed=7, patch=2),), (OutputSample(floats(1), stride=2),)),
         ),
+        replayed=1,
+        tolerance=0.125,
     )
 
 
 def reseal(data: bytes) -> bytes:
     """The same contents with the size and checksum that belong to them."""
-    return container.seal("MIEN", 1, data[container.HEADER_SIZE :])
+    return container.seal("MIEN", 2, data[container.HEADER_SIZE :])
 
 
 def patched(data: bytes, offset: int, new: bytes) -> bytes:
     return reseal(data[:offset] + new + data[offset + len(new) :])
 
 
-# Where the fields of make_file() lie, by the layout in include/mien/weights.hpp.
-ARCHITECTURE = 24
-INPUT_CHANNELS = ARCHITECTURE + 2 + len("tiny")
-FACE_SIZE = INPUT_CHANNELS + 12
-MEAN = FACE_SIZE + 4
-FLAGS = MEAN + 12
-LABEL_COUNT = FLAGS + 4
-TENSOR_COUNT = LABEL_COUNT + 4 + (2 + len("fröhlich".encode())) + (2 + len("traurig"))
-FIRST_TENSOR = TENSOR_COUNT + 4
-FIRST_TYPE = FIRST_TENSOR + 2 + len("conv.weight")
-FIRST_OFFSET = FIRST_TYPE + 2 + 4 * 4
-SECOND_TENSOR = FIRST_OFFSET + 8
-SECOND_OFFSET = SECOND_TENSOR + 2 + len("conv.bias") + 2 + 4
-THIRD_TENSOR = SECOND_OFFSET + 8
-VECTOR_COUNT = THIRD_TENSOR + 2 + len("lin.weight") + 2 + 2 * 4 + 8
+def string(text: str) -> bytes:
+    return struct.pack("<H", len(text.encode())) + text.encode()
+
+
+def option(name: str, value: float) -> bytes:
+    return string(name) + struct.pack("<d", value)
+
+
+# The header of make_file(), field by field, by the layout in include/mien/weights.hpp; offsets are
+# 0 until the header's end is known.
+FIELDS: list[tuple[str, bytes]] = [
+    ("network", string("tiny")),
+    ("inputs", struct.pack("<I", 1)),
+    ("input name", string("input")),
+    ("channels", struct.pack("<I", 1)),
+    ("height", struct.pack("<I", 3)),
+    ("width", struct.pack("<I", 2)),
+    ("nodes", struct.pack("<I", 3)),
+    ("conv layer", string("Conv2d")),
+    ("conv name", string("conv")),
+    ("conv options", b"\x04"),
+    ("in_channels", option("in_channels", 1)),
+    ("out_channels", option("out_channels", 4)),
+    ("kernel_height", option("kernel_height", 3)),
+    ("kernel_width", option("kernel_width", 1)),
+    ("conv inputs", struct.pack("<HI", 1, 0)),
+    ("conv tensors", struct.pack("<HII", 2, 0, 1)),
+    ("flatten layer", string("Flatten")),
+    ("flatten name", string("")),
+    ("flatten options", b"\x00"),
+    ("flatten inputs", struct.pack("<HI", 1, 1)),
+    ("flatten tensors", struct.pack("<H", 0)),
+    ("lin layer", string("Dense")),
+    ("lin name", string("lin")),
+    ("lin options", b"\x03"),
+    ("in_features", option("in_features", 8)),
+    ("out_features", option("out_features", 2)),
+    ("bias", option("bias", 0)),
+    ("lin inputs", struct.pack("<HI", 1, 2)),
+    ("lin tensors", struct.pack("<HI", 1, 2)),
+    ("outputs", struct.pack("<I", 1)),
+    ("output name", string("output")),
+    ("output value", struct.pack("<I", 3)),
+    ("tensors", struct.pack("<I", 3)),
+    ("first name", string("conv.weight")),
+    ("first type", b"\x00\x04"),
+    ("first shape", struct.pack("<IIII", 4, 1, 3, 1)),
+    ("first offset", struct.pack("<Q", 0)),
+    ("second name", string("conv.bias")),
+    ("second type", b"\x01\x01"),
+    ("second shape", struct.pack("<I", 4)),
+    ("second offset", struct.pack("<Q", 0)),
+    ("third name", string("lin.weight")),
+    ("third type", b"\x00\x02"),
+    ("third shape", struct.pack("<II", 2, 8)),
+    ("third offset", struct.pack("<Q", 0)),
+    ("labels", struct.pack("<I", 2)),
+    ("first label", b"\x09\x00fr\xc3\xb6hlich"),
+    ("second label", b"\x07\x00traurig"),
+    ("temperature", struct.pack("<f", 1.5)),
+    ("face size", struct.pack("<I", 5)),
+    ("equalize", b"\x00"),
+    ("mean", struct.pack("<f", 0.5)),
+    ("deviation", struct.pack("<f", 0.25)),
+    ("tolerance", struct.pack("<f", 0.125)),
+    ("vectors", struct.pack("<I", 2)),
+    ("replayed", struct.pack("<I", 1)),
+    ("stored input", struct.pack("<IIB", 3, 2, 0)),
+    ("stored offset", struct.pack("<Q", 0)),
+    ("stored output", struct.pack("<II", 1, 2)),
+    ("stored output offset", struct.pack("<Q", 0)),
+    ("pattern input", struct.pack("<IIB", 3, 2, 1)),
+    ("pattern", struct.pack("<II", 7, 2)),
+    ("pattern output", struct.pack("<II", 2, 1)),
+    ("pattern output offset", struct.pack("<Q", 0)),
+]
+# Where each field begins.
+AT: dict[str, int] = {}
+HEADER_END = container.HEADER_SIZE
+for _name, _data in FIELDS:
+    AT[_name] = HEADER_END
+    HEADER_END += len(_data)
 
 
 def test_layout_is_the_formats() -> None:
     file = make_file()
     data = file.encode()
+    blocks = [
+        file.tensors[0].values,
+        file.tensors[1].values,
+        file.tensors[2].values,
+        file.vectors[0].inputs[0],
+        file.vectors[0].outputs[0].values,
+        file.vectors[1].outputs[0].values,
+    ]
     assert data[:8] == b"\x89MIEN\r\n\x1a"
-    assert struct.unpack_from("<IIQ", data, 8) == (1, zlib.crc32(data[16:]), len(data))
-    assert data[ARCHITECTURE:INPUT_CHANNELS] == b"\x04\x00tiny"
-    assert struct.unpack_from("<IIIIfffI", data, INPUT_CHANNELS) == (1, 3, 2, 5, 0.5, 0.25, 1.5, 0)
-    labels = data[LABEL_COUNT:TENSOR_COUNT]
-    assert labels == b"\x02\x00\x00\x00\x09\x00fr\xc3\xb6hlich\x07\x00traurig"
-    assert struct.unpack_from("<I", data, TENSOR_COUNT) == (3,)
-    assert data[FIRST_TENSOR:FIRST_TYPE] == b"\x0b\x00conv.weight"
-    assert struct.unpack_from("<BBIIII", data, FIRST_TYPE) == (0, 4, 4, 1, 3, 1)
-    (offset,) = struct.unpack_from("<Q", data, FIRST_OFFSET)
-    header_end = VECTOR_COUNT + 4 + 2 * 16
-    assert offset % 64 == 0
-    assert 0 <= offset - header_end < 64
-    assert data[header_end:offset] == bytes(offset - header_end)
-    assert data[offset : offset + 48] == file.tensors[0].values.tobytes()
-    (half_offset,) = struct.unpack_from("<Q", data, SECOND_OFFSET)
-    assert half_offset == offset + 64
-    assert data[half_offset : half_offset + 8] == file.tensors[1].values.tobytes()
-    assert data.endswith(file.verification[-1].outputs.tobytes())
+    assert struct.unpack_from("<IIQ", data, 8) == (2, zlib.crc32(data[16:]), len(data))
+    expected, body, end = b"", b"", HEADER_END
+    remaining = iter(blocks)
+    for name, content in FIELDS:
+        if name.endswith("offset"):
+            block = next(remaining).tobytes()
+            offset = -(-end // 64) * 64
+            body += bytes(offset - end) + block
+            content, end = struct.pack("<Q", offset), offset + len(block)
+        expected += content
+    assert data[container.HEADER_SIZE : HEADER_END] == expected
+    assert data[HEADER_END:] == body
+    assert next(remaining, None) is None
 
 
 def test_round_trip_is_exact() -> None:
     file = make_file()
     found = weights.decode(file.encode())
-    assert found.architecture == file.architecture
+    assert found.network == file.network
+    assert found.graph == file.graph
     assert found.preprocessing == file.preprocessing
     assert found.labels == file.labels
+    assert (found.replayed, found.tolerance) == (1, 0.125)
     assert [tensor.name for tensor in found.tensors] == [tensor.name for tensor in file.tensors]
     for expected, tensor in zip(file.tensors, found.tensors, strict=True):
         assert tensor.values.dtype == expected.values.dtype
         np.testing.assert_array_equal(tensor.values, expected.values)
-    for expected, vector in zip(file.verification, found.verification, strict=True):
-        np.testing.assert_array_equal(vector.inputs, expected.inputs)
-        np.testing.assert_array_equal(vector.outputs, expected.outputs)
+    for expected, vector in zip(file.vectors, found.vectors, strict=True):
+        if isinstance(expected.inputs[0], Pattern):
+            assert vector.inputs == expected.inputs
+        else:
+            np.testing.assert_array_equal(vector.inputs[0], expected.inputs[0])
+        assert vector.outputs[0].stride == expected.outputs[0].stride
+        np.testing.assert_array_equal(vector.outputs[0].values, expected.outputs[0].values)
     assert found.encode() == file.encode()
 
 
+def test_options_may_have_any_order_and_state_their_defaults() -> None:
+    options = {"padding_x": 0.0, **dict(reversed(CONV_OPTIONS.items())), "groups": 1}
+    node = replace(GRAPH.nodes[0], options=options)
+    file = replace(make_file(), graph=replace(GRAPH, nodes=(node, *GRAPH.nodes[1:])))
+    found = weights.decode(file.encode())
+    assert list(found.graph.nodes[0].options.items()) == list(options.items())
+    assert found.graph.nodes[0].resolved == GRAPH.nodes[0].resolved
+    assert found.encode() == file.encode()
+
+
+def several() -> WeightFile:
+    """Two inputs, outputs of any size, no labels, and a tensor that two nodes share."""
+    values = np.arange(4, dtype=np.float32).reshape(2, 2, 1, 1)
+    conv = Node(
+        "Conv2d",
+        (0,),
+        {"in_channels": 2, "out_channels": 2, "kernel_height": 1, "kernel_width": 1, "bias": 0},
+        ("conv.weight",),
+        "conv",
+    )
+    graph = Graph(
+        (Input(2, name="image"), Input(1, 4, 4, name="mask")),
+        (conv, replace(conv, inputs=(2,)), Node("Concatenate", (3, 2, 0)), Node("ReLU", (1,))),
+        (Output(4, "maps"), Output(5, "mask"), Output(3, "twice")),
+    )
+    samples = tuple(OutputSample(np.ones(n, np.float32), s) for n, s in ((30, 3), (2, 8), (1, 99)))
+    vector = TestVector((Pattern(5, 3, 1, 1), np.zeros((1, 4, 4), np.float32)), samples)
+    how = Preprocessing(0, (0.25, 0.5), (1.0, 2.0))
+    return WeightFile(
+        "several", graph, (NamedTensor("conv.weight", values),), (), how, (vector,), 0
+    )
+
+
+def test_several_inputs_and_outputs_of_any_size() -> None:
+    file = several()
+    found = weights.decode(file.encode())
+    assert found.encode() == file.encode()
+    assert found.graph == file.graph
+    assert found.graph.inputs[0].shape == (2, None, None)
+    assert found.graph.output_shapes() == [(6, None, None), (1, 4, 4), (2, None, None)]
+    assert found.graph.output_shapes([(2, 7, 9), (1, 4, 4)])[0] == (6, 7, 9)
+    described = weights.describe(found, 0)
+    assert "image 2 x any x any, mask 1 x 4 x 4" in described
+    assert "maps 6 x any x any" in described and "labels              none" in described
+
+
+def hashed(value: int) -> int:
+    """MurmurHash3's finaliser, in plain integers."""
+    value &= 0xFFFFFFFF
+    value ^= value >> 16
+    value = value * 0x85EBCA6B & 0xFFFFFFFF
+    value ^= value >> 13
+    value = value * 0xC2B2AE35 & 0xFFFFFFFF
+    return value ^ value >> 16
+
+
+@pytest.mark.parametrize(("seed", "patch"), [(1, 1), (2, 2), (3, 4), (0xFFFFFFF0, 3), (4, 9)])
+def test_patterns_follow_their_rule(seed: int, patch: int) -> None:
+    height, width = 7, 5
+    pixels = Pattern(height, width, seed, patch).pixels(channels=2)
+    rows, columns = -(-height // patch), -(-width // patch)
+    for c, y, x in np.ndindex(2, height, width):
+        index = (c * rows + y // patch) * columns + x // patch
+        assert pixels[c, y, x] == hashed(seed + index) >> 24, (c, y, x)
+    mean, deviation = (0.3, 0.6), (0.2, 0.7)
+    vector = TestVector((Pattern(height, width, seed, patch),), ())
+    (values,) = vector.input_values(
+        replace(GRAPH, inputs=(Input(2),)), Preprocessing(0, mean, deviation)
+    )
+    assert values.dtype == np.float32
+    for c in range(2):
+        expected = pixels[c].astype(np.float32) / np.float32(255) - np.float32(mean[c])
+        np.testing.assert_array_equal(values[c], expected / np.float32(deviation[c]))
+
+
 @pytest.mark.parametrize("equalize", [False, True])
-def test_histogram_equalisation_is_the_lowest_flag(equalize: bool) -> None:
+def test_histogram_equalisation_is_a_byte(equalize: bool) -> None:
     preprocessing = replace(PREPROCESSING, equalize_histogram=equalize)
     file = replace(make_file(), preprocessing=preprocessing)
     data = file.encode()
-    assert struct.unpack_from("<I", data, FLAGS) == (int(equalize),)
+    assert data[AT["equalize"]] == int(equalize)
     assert weights.decode(data).preprocessing == preprocessing
     shown = "equalised" if equalize else "as it is"
     assert f"\nhistogram           {shown}\n" in weights.describe(file, len(data))
 
 
 def test_a_network_without_tensors_and_vectors_is_a_file() -> None:
-    file = replace(make_file(), tensors=(), verification=())
+    graph = Graph((Input(1, 3, 2),), (Node("ReLU", (0,)),), (Output(1),))
+    file = WeightFile("rectifier", graph, ())
     assert weights.decode(file.encode()).encode() == file.encode()
 
 
 def test_strided_and_big_endian_arrays_are_stored_alike() -> None:
-    values = make_file().tensors[2].values
+    tensors = make_file().tensors
+    values = tensors[2].values
     for other in (values.astype(">f4"), np.asfortranarray(values)):
-        file = replace(make_file(), tensors=(NamedTensor("lin.weight", other),))
-        np.testing.assert_array_equal(weights.decode(file.encode()).tensors[0].values, values)
+        file = replace(make_file(), tensors=(*tensors[:2], NamedTensor("lin.weight", other)))
+        np.testing.assert_array_equal(weights.decode(file.encode()).tensors[2].values, values)
 
 
 def test_every_truncation_is_refused() -> None:
@@ -151,7 +336,7 @@ def test_a_flipped_bit_in_any_byte_is_refused() -> None:
 def test_flipped_header_bits_under_a_valid_seal_never_crash() -> None:
     data = make_file().encode()
     accepted = 0
-    for position in range(container.HEADER_SIZE, VECTOR_COUNT + 4 + 2 * 16):
+    for position in range(container.HEADER_SIZE, HEADER_END):
         for bit in range(8):
             flipped = bytearray(data)
             flipped[position] ^= 1 << bit
@@ -166,72 +351,211 @@ def test_flipped_header_bits_under_a_valid_seal_never_crash() -> None:
     assert accepted > 100
 
 
+def test_random_damage_under_a_valid_seal_never_crashes() -> None:
+    original = several().encode()
+    generator = np.random.default_rng(1)
+    for _ in range(2000):
+        data = bytearray(original)
+        for place in generator.integers(container.HEADER_SIZE, 400, generator.integers(1, 4)):
+            data[place] = generator.integers(256)
+        damaged = reseal(bytes(data))
+        try:
+            assert weights.decode(damaged).encode() == damaged
+        except FormatError:
+            continue
+
+
 DATA = make_file().encode()
+
+
+def changed(field: str, code: str, *values: float, skip: int = 0) -> bytes:
+    """The file with other bytes in a field, after those to skip."""
+    return patched(DATA, AT[field] + skip, struct.pack("<" + code, *values))
+
+
+# How many bytes of an option come before its value.
+def to_value(name: str) -> int:
+    return 2 + len(name)
+
 
 BROKEN = {
     "empty": (b"", "truncated: expected at least 24 bytes, found 0"),
     "foreign": (b"PK\x03\x04" + bytes(60), "not a Mien file of kind MIEN"),
     "cascade": (b"\x89HAAR\r\n\x1a" + DATA[8:], "not a Mien file of kind MIEN"),
-    "newer": (DATA[:8] + b"\x02" + DATA[9:], "format version: expected 1, found 2"),
+    "newer": (DATA[:8] + b"\x03" + DATA[9:], "format version: expected 2, found 3"),
+    "older": (DATA[:8] + b"\x01" + DATA[9:], "format version: expected 2, found 1"),
     "trailing": (DATA + b"\0", f"size: expected {len(DATA)} bytes, found {len(DATA) + 1}"),
     "trailing, sealed": (reseal(DATA + b"\0"), "found 1 more bytes"),
+    "no inputs": (
+        changed("inputs", "I", 0),
+        "expected",  # what follows is read as something else
+    ),
     "channels": (
-        patched(DATA, INPUT_CHANNELS, struct.pack("<I", 0)),
-        "input channels: expected 1 to 65536, found 0",
+        changed("channels", "I", 0),
+        "input 'input', channels: expected 1 to 65536, found 0",
+    ),
+    "too many channels": (
+        changed("channels", "I", 65537),
+        "input 'input', channels: expected 1 to 65536, found 65537",
+    ),
+    "any height alone": (
+        changed("height", "I", 0),
+        "or any height and width, found 1 x any x 2",
+    ),
+    "node count": (changed("nodes", "I", 0xFFFFFFFF), "node [0-9]+.*: expected .* more bytes"),
+    "unknown layer": (
+        changed("conv layer", "6s", b"Conv3d", skip=2),
+        "node 0 'conv' .Conv3d.: layer: expected one of Add, .*, found 'Conv3d'",
+    ),
+    "unknown option": (
+        changed("kernel_width", "12s", b"kernel_depth", skip=2),
+        "node 0 'conv' .Conv2d.: option: expected one of in_channels, .* found 'kernel_depth'",
+    ),
+    "option twice": (
+        changed("out_channels", "12s", b"kernel_width", skip=2),
+        "node 0 'conv' .Conv2d.: option kernel_width: expected it once, found it twice",
+    ),
+    "option of another layer": (
+        changed("bias", "4s", b"size", skip=2),
+        "node 2 'lin' .Dense.: option: expected one of in_features, out_features, bias, found",
+    ),
+    "half an option": (
+        changed("kernel_height", "d", 2.5, skip=to_value("kernel_height")),
+        "option kernel_height: expected a whole number from 1 to [0-9e+.]+, found 2.5",
+    ),
+    "no kernel": (
+        changed("kernel_height", "d", 0, skip=to_value("kernel_height")),
+        "option kernel_height: expected a whole number from 1 .* found 0",
+    ),
+    "not a number of an option": (
+        changed("kernel_height", "d", np.nan, skip=to_value("kernel_height")),
+        "option kernel_height: expected a whole number .* found nan",
+    ),
+    "infinite option": (
+        changed("kernel_height", "d", np.inf, skip=to_value("kernel_height")),
+        "option kernel_height: expected a whole number .* found inf",
+    ),
+    "bias 2": (
+        changed("bias", "d", 2, skip=to_value("bias")),
+        "node 2 'lin' .Dense.: option bias: expected a whole number from 0 to 1, found 2",
+    ),
+    "a value of later": (
+        changed("flatten inputs", "I", 2, skip=2),
+        "node 1 .Flatten.: input: expected a value below 2, its own, found 2",
+    ),
+    "shapes that do not fit": (
+        changed("lin inputs", "I", 1, skip=2),
+        "node 2 'lin' .Dense.: input: expected 8 x 1 x 1, found 4 x 1 x 2",
+    ),
+    "a kernel beyond the image": (
+        changed("height", "I", 2),
+        "node 0 'conv' .*: expected a height of at least 3 for a kernel of 3 with padding 0, "
+        "found 1 x 2 x 2",
+    ),
+    "no such tensor": (
+        changed("lin tensors", "I", 3, skip=2),
+        "node 2 .Dense., tensor: expected an index below 3, found 3",
+    ),
+    "another tensor": (
+        changed("lin tensors", "I", 0, skip=2),
+        "node 2 'lin' .Dense.: expected weight 2 x 8, found tensor 'conv.weight' 4 x 1 x 3 x 1",
+    ),
+    "tensors in another order": (
+        changed("conv tensors", "II", 1, 0, skip=2),
+        "node 0 'conv' .Conv2d.: expected weight 4 x 1 x 3 x 1, found tensor 'conv.bias' 4",
+    ),
+    "another role": (
+        changed("second name", "9s", b"conv.scale", skip=2),
+        "node 0 'conv' .Conv2d.: expected bias 4, found tensor 'conv.scal' 4",
+    ),
+    "output value": (
+        changed("output value", "I", 4),
+        "output 'output': expected a value below 4, found 4",
     ),
     "face size": (
-        patched(DATA, FACE_SIZE, struct.pack("<I", 2)),
+        changed("face size", "I", 2),
         "face size: expected at least the input's height and width .3 x 2., found 2",
     ),
-    "mean": (
-        patched(DATA, MEAN, struct.pack("<f", np.nan)),
-        "mean: expected a finite number, found nan",
-    ),
+    "mean": (changed("mean", "f", np.nan), "mean: expected a finite number, found nan"),
     "deviation": (
-        patched(DATA, MEAN + 4, struct.pack("<f", 0)),
+        changed("deviation", "f", 0),
         "standard deviation: expected a positive number, found 0",
     ),
     "temperature": (
-        patched(DATA, MEAN + 8, struct.pack("<f", -1)),
+        changed("temperature", "f", -1),
         "temperature: expected a positive number, found -1",
     ),
-    "flags": (patched(DATA, FLAGS, struct.pack("<I", 2)), "flags: expected 0 or 1, found 2"),
+    "equalisation": (
+        changed("equalize", "B", 2),
+        "histogram equalisation: expected 0 or 1, found 2",
+    ),
     "label count": (
-        patched(DATA, LABEL_COUNT, struct.pack("<I", 0xFFFFFFFF)),
+        changed("labels", "I", 0xFFFFFFFF),
         "label: expected [0-9]+ more bytes at offset",
     ),
-    "UTF-8": (patched(DATA, LABEL_COUNT + 6 + 2, b"\xff"), "label: expected UTF-8"),
-    "type": (patched(DATA, FIRST_TYPE, b"\2"), "tensor 'conv.weight', type: expected 0 .*found 2"),
-    "rank 0": (patched(DATA, FIRST_TYPE + 1, b"\0"), "rank: expected 1 to 4, found 0"),
-    "rank 5": (patched(DATA, FIRST_TYPE + 1, b"\5"), "rank: expected 1 to 4, found 5"),
+    "UTF-8": (changed("first label", "B", 0xFF, skip=4), "label: expected UTF-8"),
+    "type": (
+        changed("first type", "B", 2),
+        "tensor 'conv.weight', type: expected 0 .*found 2",
+    ),
+    "rank 0": (changed("first type", "B", 0, skip=1), "rank: expected 1 to 4, found 0"),
+    "rank 5": (changed("first type", "B", 5, skip=1), "rank: expected 1 to 4, found 5"),
     "shape": (
-        patched(DATA, FIRST_TYPE + 2, struct.pack("<I", 0xFFFFFFFF)),
+        changed("first shape", "I", 0xFFFFFFFF),
         "tensor 'conv.weight': expected [0-9]+ more bytes",
     ),
     "no elements": (
-        patched(DATA, THIRD_TENSOR - 12, struct.pack("<I", 0)),
-        "tensor 'lin.weight', offset: expected|sizes from 1",
+        changed("third shape", "I", 0),
+        "offset: expected|sizes from 1",
     ),
     "offset": (
-        patched(DATA, SECOND_OFFSET, struct.pack("<Q", 64)),
+        changed("second offset", "Q", 64),
         "tensor 'conv.bias', offset: expected [0-9]+, found 64",
     ),
     "gap": (
-        patched(DATA, VECTOR_COUNT + 4 + 2 * 16, b"\1"),
-        f"tensor 'conv.weight': expected zero bytes before it, found 0x01 at offset "
-        f"{VECTOR_COUNT + 4 + 2 * 16}",
+        patched(DATA, HEADER_END, b"\1"),
+        f"tensor 'conv.weight': expected zero bytes before it, found 0x01 at offset {HEADER_END}",
     ),
     "not a number": (
-        patched(DATA, struct.unpack_from("<Q", DATA, FIRST_OFFSET)[0], b"\0\0\xc0\x7f"),
+        patched(DATA, struct.unpack_from("<Q", DATA, AT["first offset"])[0], b"\0\0\xc0\x7f"),
         "tensor 'conv.weight': element 0: expected a finite number, found nan .1 such in all.",
     ),
     "infinite output": (
         patched(DATA, len(DATA) - 4, struct.pack("<f", np.inf)),
-        "verification vector 1, output: element 1: expected a finite number, found inf",
+        "test vector 1, output 'output': element 0: expected a finite number, found inf",
+    ),
+    "tolerance": (
+        changed("tolerance", "f", 0),
+        "tolerance of the test vectors: expected a positive number, found 0",
     ),
     "vector count": (
-        patched(DATA, VECTOR_COUNT, struct.pack("<I", 0xFFFFFFFF)),
-        "verification vector [0-9]+, offset of the (in|out)put: expected 8 more bytes",
+        changed("vectors", "I", 0xFFFFFFFF),
+        "test vector [0-9]+, (in|out)put '(in|out)put', .*: expected",
+    ),
+    "more replayed than there are": (
+        changed("replayed", "I", 3),
+        "replayed vectors: expected at most 2, found 3",
+    ),
+    "input of another size": (
+        changed("pattern input", "I", 4),
+        "test vector 1, input 'input': expected 1 x 3 x 2, found 1 x 4 x 2",
+    ),
+    "how": (
+        changed("pattern input", "B", 2, skip=8),
+        "test vector 1, input 'input', how: expected 0 .stored. or 1 .pattern., found 2",
+    ),
+    "no patch": (
+        changed("pattern", "I", 0, skip=4),
+        "test vector 1, input 'input': patch: expected 1 or more, found 0",
+    ),
+    "stride": (
+        changed("pattern output", "I", 0),
+        "test vector 1, output 'output': stride: expected 1 or more, found 0",
+    ),
+    "more values than there are": (
+        changed("pattern output", "I", 1),
+        "test vector 1, output 'output': expected 2 values, those at stride 1 of 2 x 1 x 1, "
+        "found 1",
     ),
 }
 
@@ -244,52 +568,157 @@ def test_broken_files_are_refused_by_name(case: str) -> None:
 
 
 def test_a_tensor_named_twice_is_refused() -> None:
-    tensor = make_file().tensors[0].values
-    tensors = (NamedTensor("a.weight", tensor), NamedTensor("b.weight", tensor))
-    data = replace(make_file(), tensors=tensors).encode().replace(b"b.weight", b"a.weight")
+    file = several()
+    values = file.tensors[0].values
+    first, second, *others = file.graph.nodes
+    nodes = (replace(first, tensors=("a.weight",)), replace(second, tensors=("b.weight",)), *others)
+    tensors = (NamedTensor("a.weight", values), NamedTensor("b.weight", values))
+    data = replace(file, graph=replace(file.graph, nodes=nodes), tensors=tensors).encode()
     with pytest.raises(FormatError, match="tensor name: expected distinct ones, found 'a.weight'"):
-        weights.decode(reseal(data))
+        weights.decode(reseal(data.replace(b"b.weight", b"a.weight")))
 
+
+def with_node(index: int, **changes: object) -> WeightFile:
+    nodes = list(GRAPH.nodes)
+    nodes[index] = replace(nodes[index], **changes)
+    return replace(make_file(), graph=replace(GRAPH, nodes=tuple(nodes)))
+
+
+def with_tensor(index: int, values: np.ndarray) -> WeightFile:
+    tensors = list(make_file().tensors)
+    tensors[index] = NamedTensor(tensors[index].name, values)
+    return replace(make_file(), tensors=tuple(tensors))
+
+
+def without_option(index: int, name: str) -> WeightFile:
+    options = {key: value for key, value in GRAPH.nodes[index].options.items() if key != name}
+    return with_node(index, options=options)
+
+
+def with_graph(**changes: object) -> WeightFile:
+    return replace(make_file(), graph=replace(GRAPH, **changes))
+
+
+def with_vectors(*vectors: TestVector) -> WeightFile:
+    return replace(make_file(), vectors=vectors, replayed=0)
+
+
+STORED = make_file().vectors[0]
+SUM = Graph(
+    (Input(2, 3, 2),),
+    (
+        Node("MaxPool2d", (0,), {"kernel_height": 2, "kernel_width": 1, "stride_y": 1}),
+        Node("Add", (1, 0)),
+    ),
+    (Output(2),),
+)
 
 UNWRITABLE = {
-    "no architecture": (replace(make_file(), architecture=""), "architecture: expected a name"),
-    "no labels": (replace(make_file(), labels=()), "labels: expected at least one"),
+    "no name": (replace(make_file(), network=""), "network: expected a name"),
     "empty label": (replace(make_file(), labels=("a", "")), "label: expected a text"),
     "same labels": (replace(make_file(), labels=("a", "a")), "found 'a' twice"),
     "three labels": (
         replace(make_file(), labels=("a", "b", "c")),
-        "verification vector 0, output: expected float32 3, found float32 2",
+        "labels: expected none, or one for each value of the first output .2 x 1 x 1., found 3",
+    ),
+    "a temperature without labels": (
+        replace(make_file(), labels=()),
+        "temperature: expected 1 for a network without labels, found 1.5",
     ),
     "same names": (
         replace(make_file(), tensors=make_file().tensors[:1] * 2),
         "tensor name: expected distinct ones, found 'conv.weight' twice",
     ),
     "integers": (
-        replace(make_file(), tensors=(NamedTensor("steps", np.zeros(3, np.int64)),)),
-        "tensor 'steps': type: expected float32 or float16, found int64",
+        with_tensor(1, np.zeros(4, np.int64)),
+        "tensor 'conv.bias': type: expected float32 or float16, found int64",
     ),
     "doubles": (
-        replace(make_file(), tensors=(NamedTensor("bias", np.zeros(3)),)),
-        "tensor 'bias': type: expected float32 or float16, found float64",
+        with_tensor(1, np.zeros(4)),
+        "tensor 'conv.bias': type: expected float32 or float16, found float64",
     ),
     "scalar": (
-        replace(make_file(), tensors=(NamedTensor("scale", np.float32(1).reshape(())),)),
-        "tensor 'scale': rank: expected 1 to 4, found 0",
+        with_tensor(1, np.float32(1).reshape(())),
+        "tensor 'conv.bias': rank: expected 1 to 4, found 0",
     ),
     "empty tensor": (
-        replace(make_file(), tensors=(NamedTensor("bias", np.zeros((2, 0), np.float32)),)),
-        "tensor 'bias': shape: expected sizes from 1, found 2 x 0",
+        with_tensor(1, np.zeros((2, 0), np.float32)),
+        "tensor 'conv.bias': shape: expected sizes from 1, found 2 x 0",
     ),
-    "input shape": (
-        replace(make_file(), preprocessing=replace(PREPROCESSING, input_width=3)),
-        "verification vector 0, input: expected float32 1 x 3 x 3, found float32 1 x 3 x 2",
+    "misshapen tensor": (
+        with_tensor(1, np.zeros(5, np.float32)),
+        "node 0 'conv' .Conv2d.: expected bias 4, found tensor 'conv.bias' 5",
+    ),
+    "a tensor for nobody": (
+        with_node(2, options={"in_features": 8, "out_features": 2}),
+        "node 2 'lin' .Dense.: tensors: expected 2 .weight, bias., found 1",
+    ),
+    "a tensor left over": (
+        replace(
+            make_file(), tensors=(*make_file().tensors, NamedTensor("x.bias", np.ones(1, "f4")))
+        ),
+        "tensor 'x.bias': expected a node that takes it, found none",
+    ),
+    "a tensor that is not there": (
+        replace(make_file(), tensors=make_file().tensors[:2]),
+        "node 2 'lin' .Dense.: weight: expected a tensor 'lin.weight', found none",
+    ),
+    "a missing option": (
+        without_option(0, "kernel_width"),
+        "node 0 'conv' .Conv2d.: option kernel_width: expected a number, found none",
+    ),
+    "groups that do not divide": (
+        with_node(0, options={**CONV_OPTIONS, "groups": 3}),
+        "option groups: expected a divisor of 1 and 4 channels, found 3",
+    ),
+    "two inputs for one": (
+        with_node(1, inputs=(1, 1)),
+        "node 1 .Flatten.: inputs: expected 1, found 2",
+    ),
+    "one input for two": (
+        with_node(1, layer="Concatenate"),
+        "node 1 .Concatenate.: inputs: expected 2 or more, found 1",
+    ),
+    "a sum of two shapes": (
+        WeightFile("sum", SUM, (), preprocessing=Preprocessing(0, (0.0,) * 2, (1.0,) * 2)),
+        "node 1 .Add.: inputs: expected two of the same shape, found 2 x 2 x 2 and 2 x 3 x 2",
+    ),
+    "no inputs": (with_graph(inputs=()), "inputs: expected at least one, found none"),
+    "no outputs": (with_graph(outputs=()), "outputs: expected at least one, found none"),
+    "same outputs": (
+        with_graph(outputs=(Output(3, "a"), Output(2, "a"))),
+        "output: expected distinct ones, found 'a' twice",
+    ),
+    "flattening of any size": (
+        with_graph(inputs=(Input(1),)),
+        "node 1 .Flatten.: input: expected a fixed size, found 4 x any x any",
+    ),
+    "an input of another shape": (
+        with_vectors(replace(STORED, inputs=(np.zeros((1, 3, 3), np.float32),))),
+        "test vector 0, input 'input': expected 1 x 3 x 2, found 1 x 3 x 3",
+    ),
+    "an input in double precision": (
+        with_vectors(replace(STORED, inputs=(np.zeros((1, 3, 2)),))),
+        "test vector 0, input 'input': type: expected float32, found float64",
+    ),
+    "two inputs": (
+        with_vectors(replace(STORED, inputs=STORED.inputs * 2)),
+        "test vector 0: inputs: expected 1, found 2",
+    ),
+    "no output": (
+        with_vectors(replace(STORED, outputs=())),
+        "test vector 0: outputs: expected 1, found 0",
+    ),
+    "means for three channels": (
+        replace(make_file(), preprocessing=replace(PREPROCESSING, mean=(0.0,) * 3)),
+        "mean: expected 1, one for each channel, found 3",
     ),
     "deviation that float32 rounds to 0": (
-        replace(make_file(), preprocessing=replace(PREPROCESSING, standard_deviation=1e-60)),
+        replace(make_file(), preprocessing=replace(PREPROCESSING, standard_deviation=(1e-60,))),
         "standard deviation: expected a positive number, found 1e-60",
     ),
     "mean that float32 cannot hold": (
-        replace(make_file(), preprocessing=replace(PREPROCESSING, mean=1e60)),
+        replace(make_file(), preprocessing=replace(PREPROCESSING, mean=(1e60,))),
         "mean: expected a finite number",
     ),
 }
@@ -315,10 +744,11 @@ def test_the_command_prints_header_and_tensors(tmp_path: Path) -> None:
     result = run(path)
     assert result.returncode == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert ["architecture", "tiny"] in lines
+    assert ["network", "tiny"] in lines
     assert ["labels", "fröhlich,", "traurig"] in lines
-    assert ["tensors", "3", "with", "26", "values"] in [line[:5] for line in lines]
+    assert ["tensors", "3", "with", "32", "values"] in [line[:5] for line in lines]
     rows = {line[0]: " ".join(line[1:]) for line in lines}
+    assert rows["1"] == "Conv2d 0 4 x 1 x 2 conv" and rows["2"] == "Flatten 1 8 x 1 x 1"
     assert rows["conv.weight"].startswith("fp32 4 x 1 x 3 x 1 ")
     assert rows["conv.bias"].startswith("fp16 4 ")
 
@@ -335,3 +765,45 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
     assert missing.stderr.splitlines() == [
         f"mien_tools.weights: {tmp_path / 'none.mien'}: No such file or directory"
     ]
+
+
+def test_printing_needs_no_pytorch(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.mien"
+    make_file().write(path)
+    code = "import sys; from mien_tools.weights import main; main([sys.argv[1]]); "
+    code += "sys.exit('torch' in sys.modules)"
+    tools = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-c", code, str(path)]
+    assert subprocess.run(command, cwd=tools, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in MODELS.glob("*.mien")))
+def test_weights_that_ship_become_checkpoints(name: str, tmp_path: Path) -> None:
+    path = MODELS / f"{name}.mien"
+    assert weights.main([str(path), "--to-checkpoint", str(tmp_path / "out.pt")]) == 0
+    info, module = load_network(tmp_path / "out.pt")
+    file = weights.read(path)
+    assert info.name == file.network
+    state = module.state_dict()
+    assert list(state) == list(NETWORKS[file.network].build().state_dict())
+    for tensor_name, values in file.values().items():
+        np.testing.assert_array_equal(state[tensor_name].numpy(), values, err_msg=tensor_name)
+
+
+def test_any_weight_file_becomes_a_checkpoint_of_its_tensors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "tiny.mien", tmp_path / "tiny.pt"
+    make_file().write(path)
+    assert weights.main([str(path), "--to-checkpoint", str(output)]) == 0
+    content = torch.load(output, weights_only=True)
+    assert content["network"] == "tiny"
+    assert list(content["params"]) == ["conv.weight", "conv.bias", "lin.weight"]
+    for name, values in make_file().values().items():
+        assert content["params"][name].dtype == torch.float32
+        np.testing.assert_array_equal(content["params"][name].numpy(), values)
+
+    output.unlink()
+    replace(make_file(), network="mini_fer").write(path)
+    assert weights.main([str(path), "--to-checkpoint", str(output)]) == 1
+    assert "mini_fer: " in capsys.readouterr().err and not output.exists()

@@ -18,3 +18,18 @@
 #else
 #define MIEN_ALWAYS_INLINE inline
 #endif
+
+// Functions between these may use the instructions that `features` names. Nothing from Eigen or std
+// may be instantiated there, std::min included: its weak symbols would be shared with the user's
+// code, and the linker would choose between versions for different machines.
+#define MIEN_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define MIEN_BEGIN_TARGET(features) \
+  MIEN_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define MIEN_END_TARGET MIEN_PRAGMA(clang attribute pop)
+#else
+#define MIEN_BEGIN_TARGET(features) \
+  MIEN_PRAGMA(GCC push_options)     \
+  MIEN_PRAGMA(GCC target(features))
+#define MIEN_END_TARGET MIEN_PRAGMA(GCC pop_options)
+#endif

@@ -1,30 +1,107 @@
-// 2-d convolution, with the batch normalisation, activation and pooling that follow it folded in.
+// 2-d convolution, with the batch normalisation, addition, activation and pooling that follow it
+// fused in.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <memory>
 #include <string_view>
 #include <type_traits>
 
-#include <mien/kernels/kernels.hpp>
-#include <mien/layers/batch_norm2d.hpp>
-#include <mien/layers/layer.hpp>
-#include <mien/layers/max_pool2d.hpp>
-#include <mien/layers/packed_convolution.hpp>
-#include <mien/layers/relu.hpp>
+#include <mien/config.hpp>
+#include <mien/graph/node.hpp>
+#include <mien/graph/step.hpp>
+#include <mien/kernels/nn/convolution/packed_convolution.hpp>
 #include <mien/layers/window.hpp>
 
 namespace mien {
+
+namespace detail::conv2d {
+
+enum : int { in_channels, out_channels, window, groups = window + 6, bias };
+
+inline constexpr Option options[] = {
+    required_size("in_channels"),    required_size("out_channels"),
+    required_size("kernel_height"),  required_size("kernel_width"),
+    whole_option("stride_y", 1, 1),  whole_option("stride_x", 1, 1),
+    whole_option("padding_y", 0, 0), whole_option("padding_x", 0, 0),
+    whole_option("groups", 1, 1),    whole_option("bias", 1, 0, 1)};
+
+constexpr kernels::WindowGeometry geometry(const Node& node, const TensorShape& input) {
+  return window_on(node, window, input, node.option(out_channels), node.option(groups));
+}
+
+constexpr bool is_depthwise(const Node& node) {
+  return node.option(groups) > 1 && node.option(groups) == node.option(in_channels) &&
+         node.option(groups) == node.option(out_channels);
+}
+
+constexpr const char* check_options(const Node& node) {
+  const bool divides = node.option(in_channels) % node.option(groups) == 0 &&
+                       node.option(out_channels) % node.option(groups) == 0;
+  return divides ? nullptr : "its groups must divide its input and output channels";
+}
+
+constexpr ShapeResult output_shape(const Node& node, const TensorShape* inputs, int) {
+  if (inputs[0].channels != node.option(in_channels)) {
+    return {{}, ShapeProblem::channels, node.option(in_channels)};
+  }
+  return window_output(geometry(node, inputs[0]));
+}
+
+constexpr TensorSpecs tensors(const Node& node) {
+  const int out = node.option(out_channels);
+  TensorSpecs specs;
+  specs.add("weight",
+            {out, node.option(in_channels) / node.option(groups),
+             node.option(window + kernel_height), node.option(window + kernel_width)},
+            4);
+  if (node.option(bias) != 0) specs.add("bias", {out, 0, 0, 0}, 1);
+  return specs;
+}
+
+constexpr std::size_t multiply_adds(const Node& node, const TensorShape&,
+                                    const TensorShape& output) {
+  return tensors(node).specs[0].size() * output.pixels();
+}
+
+constexpr Fusions fusions(const Node& node) {
+  return {true, true, true, !is_depthwise(node)};
+}
+
+constexpr std::size_t scratch_size(const Node& node, const TensorShape& input) {
+  const kernels::WindowGeometry g = geometry(node, input);
+  return kernels::choose_convolution_method(g).scratch_size(g);
+}
+
+MIEN_COLD std::unique_ptr<Step> make_step(const StepContext& context);
+
+constexpr LayerType make_type() {
+  LayerType type;
+  type.name = "Conv2d";
+  type.options = options;
+  type.option_count = static_cast<int>(std::size(options));
+  type.check_options = &check_options;
+  type.output_shape = &output_shape;
+  type.tensors = &tensors;
+  type.multiply_adds = &multiply_adds;
+  type.scratch_size = &scratch_size;
+  type.fusions = &fusions;
+  type.make_step = &make_step;
+  return type;
+}
+
+inline constexpr LayerType type = make_type();
+
+}  // namespace detail::conv2d
 
 /// PyTorch's Conv2d. Options in any order: Kernel (needed), Stride, Padding, Groups, NoBias.
 /// Weights in files are [O][I / groups][KH][KW].
 template <int InChannels, int OutChannels, class... Options>
 struct Conv2d {
-  static constexpr std::string_view name = "Conv2d";
   using kernel = detail::find_option<detail::IsKernel, void, Options...>;
   using stride = detail::find_option<detail::IsStride, Stride<1>, Options...>;
   using padding = detail::find_option<detail::IsPadding, Padding<0>, Options...>;
-  static constexpr int in_channels = InChannels;
-  static constexpr int out_channels = OutChannels;
   static constexpr int groups = detail::find_option<detail::IsGroups, Groups<1>, Options...>::count;
   static constexpr bool has_bias =
       !std::is_same_v<detail::find_option<detail::IsNoBias, void, Options...>, NoBias>;
@@ -37,118 +114,82 @@ struct Conv2d {
                 "Conv2d's options are Kernel, Stride, Padding, Groups and NoBias");
   static_assert(InChannels % groups == 0 && OutChannels % groups == 0,
                 "Conv2d's groups must divide its input and output channels");
-};
 
-namespace detail {
-
-/// A fused convolution's place for a pooling where none follows.
-struct NoPooling {
-  static constexpr std::string_view name = "";
-};
-
-/// A convolution, perhaps with batch normalisation, an activation and a pooling, as one step.
-template <class Convolution, bool Normalised, class Activation, class Pooling = NoPooling>
-struct FusedConv2d {};
-
-/// What every convolution's step has in common.
-template <class Convolution, bool Normalised, class Activation, class Pooling, class Input>
-class ConvolutionStep {
-  static_assert(
-      layer_takes_channels<Convolution, ExpectedChannels<Convolution::in_channels>, Input>::value);
-
- protected:
-  using Window =
-      WindowOn<Input, Convolution::out_channels, typename Convolution::kernel,
-               typename Convolution::stride, typename Convolution::padding, Convolution::groups>;
-  static constexpr kernels::WindowGeometry geometry = Window::geometry;
-  static constexpr std::size_t weight_count =
-      static_cast<std::size_t>(geometry.out_channels) *
-      static_cast<std::size_t>(geometry.in_channels / geometry.groups) *
-      static_cast<std::size_t>(geometry.kernel_height * geometry.kernel_width);
-
- public:
-  static constexpr LayerNames layer_names =
-      names_of<Convolution, NormalisedBy<Normalised>, Activation, Pooling>;
-  static constexpr std::size_t tensor_count =
-      1 + (Convolution::has_bias ? 1 : 0) + (Normalised ? ChannelScale::tensor_count : 0);
-  static constexpr std::size_t parameter_count =
-      weight_count + (Convolution::has_bias ? Convolution::out_channels : 0) +
-      (Normalised ? 2 * Convolution::out_channels : 0);
-  /// Those of the definition, whatever the method.
-  static constexpr std::size_t multiply_adds =
-      weight_count * static_cast<std::size_t>(geometry.out_height * geometry.out_width);
-
-  explicit ConvolutionStep(TensorReader& tensors)
-      : packed_(geometry, false, Convolution::has_bias, Normalised, tensors) {}
-
- protected:
-  PackedConvolution packed_;
-};
-
-}  // namespace detail
-
-template <class Convolution, bool Normalised, class Activation, class Input>
-class Compiled<detail::FusedConv2d<Convolution, Normalised, Activation>, Input>
-    : public detail::ConvolutionStep<Convolution, Normalised, Activation, detail::NoPooling,
-                                     Input> {
-  using Base =
-      detail::ConvolutionStep<Convolution, Normalised, Activation, detail::NoPooling, Input>;
-
- public:
-  using Base::Base;
-  using Output = typename Base::Window::Output;
-  static constexpr std::size_t scratch_size = detail::convolution_scratch_size(Base::geometry);
-
-  void forward(int count, const float* input, float* output, float* scratch) const noexcept {
-    this->packed_.run(count, input, Activation::clamp, kernels::Pooling::none, scratch, output);
+  static constexpr Node node() {
+    Node node;
+    node.layer = &detail::conv2d::type;
+    node.options[detail::conv2d::in_channels] = InChannels;
+    node.options[detail::conv2d::out_channels] = OutChannels;
+    detail::set_window<kernel, stride, padding>(node, detail::conv2d::window);
+    node.options[detail::conv2d::groups] = groups;
+    node.options[detail::conv2d::bias] = has_bias ? 1 : 0;
+    return node;
   }
 };
 
-/// Where the pooling is 2x2, what it drops never leaves the registers.
-template <class Convolution, bool Normalised, class Activation, class... PoolOptions, class Input>
-class Compiled<detail::FusedConv2d<Convolution, Normalised, Activation, MaxPool2d<PoolOptions...>>,
-               Input> : public detail::ConvolutionStep<Convolution, Normalised, Activation,
-                                                       MaxPool2d<PoolOptions...>, Input> {
-  using Base = detail::ConvolutionStep<Convolution, Normalised, Activation,
-                                       MaxPool2d<PoolOptions...>, Input>;
-  using Convolved = typename Base::Window::Output;
-  using PoolWindow = detail::PoolingOn<MaxPool2d<PoolOptions...>, Convolved>;
-  static constexpr kernels::WindowGeometry pool = PoolWindow::geometry;
-  static constexpr bool in_registers =
-      detail::can_pool(detail::method_for(Base::geometry)) && pool.kernel_height == 2 &&
-      pool.kernel_width == 2 && pool.stride_y == 2 && pool.stride_x == 2 && !pool.is_padded();
-  static constexpr std::size_t convolved_size =
-      in_registers ? 0 : detail::aligned_size(Convolved::size);
+/// PyTorch's Conv2d with as many groups as channels, one filter for each. Options: Kernel (needed),
+/// Stride, Padding, NoBias. Weights in files are [C][1][KH][KW].
+template <int Channels, class... Options>
+using DepthwiseConv2d = Conv2d<Channels, Channels, Groups<Channels>, Options...>;
 
+}  // namespace mien
+
+#if MIEN_HAS_DEFINITIONS
+
+#include <vector>
+
+#include <mien/layers/batch_norm2d.hpp>
+#include <mien/layers/conv2d_gradient.hpp>
+
+namespace mien::detail {
+
+/// A convolution, or the dense layer that it is on one pixel.
+class ConvolutionStep final : public Step {
  public:
-  using Base::Base;
-  using Output = typename PoolWindow::Output;
-  static constexpr std::size_t scratch_size =
-      convolved_size + detail::convolution_scratch_size(Base::geometry);
+  ConvolutionStep(const kernels::WindowGeometry& geometry, const StepContext& context,
+                  bool has_bias)
+      : packed_(pack(geometry, context, has_bias)) {}
 
-  void forward(int count, const float* input, float* output, float* scratch) const noexcept {
-    if constexpr (in_registers) {
-      this->packed_.run(count, input, Activation::clamp, kernels::Pooling::max_2x2, scratch,
-                        output);
-    } else {
-      float* const rest = scratch + static_cast<std::size_t>(count) * convolved_size;
-      this->packed_.run(count, input, Activation::clamp, kernels::Pooling::none, rest, scratch);
-      for (int i = 0; i < count; ++i, scratch += Convolved::size, output += Output::size) {
-        this->packed_.kernels().max_pool2d(pool, scratch, output);
-      }
+  void run(int count, const float* const* inputs, const float* added, float* scratch,
+           float* output) const noexcept override {
+    packed_.run(count, inputs[0], added, scratch, output);
+  }
+
+ private:
+  MIEN_COLD static kernels::PackedConvolution pack(const kernels::WindowGeometry& geometry,
+                                                   const StepContext& context, bool has_bias) {
+    std::vector<float> weight = context.tensors.values(context.node, 0);
+    std::vector<float> bias =
+        has_bias ? context.tensors.values(context.node, 1)
+                 : std::vector<float>(static_cast<std::size_t>(geometry.out_channels));
+    if (context.batch_norm != nullptr) {
+      ChannelScale(*context.batch_norm, context.tensors).fold_into(weight, bias);
     }
+    return kernels::PackedConvolution(geometry, weight.data(), bias.data(), context.activation,
+                                      context.pooling);
   }
+
+  kernels::PackedConvolution packed_;
 };
 
-/// A convolution by itself.
-template <int InChannels, int OutChannels, class... Options, class Input>
-class Compiled<Conv2d<InChannels, OutChannels, Options...>, Input>
-    : public Compiled<detail::FusedConv2d<Conv2d<InChannels, OutChannels, Options...>, false,
-                                          detail::NoActivation>,
-                      Input> {
-  using Compiled<
-      detail::FusedConv2d<Conv2d<InChannels, OutChannels, Options...>, false, detail::NoActivation>,
-      Input>::Compiled;
+MIEN_INLINE std::unique_ptr<Step> conv2d::make_step(const StepContext& context) {
+  return std::make_unique<ConvolutionStep>(geometry(context.node, context.inputs[0]), context,
+                                           context.node.option(bias) != 0);
+}
+
+}  // namespace mien::detail
+
+namespace mien {
+
+template <>
+struct GradientOf<detail::conv2d::type> {
+  static std::unique_ptr<Gradient> make(const GradientContext& context) {
+    return std::make_unique<detail::Conv2dGradient>(
+        detail::conv2d::geometry(context.node, context.inputs[0]), context,
+        context.node.option(detail::conv2d::bias) != 0);
+  }
 };
 
 }  // namespace mien
+
+#endif  // MIEN_HAS_DEFINITIONS

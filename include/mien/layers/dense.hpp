@@ -1,81 +1,116 @@
-// Fully connected layer, with the batch normalisation and activation that follow it folded in.
+// Fully connected layer, with the batch normalisation, addition and activation that follow it fused
+// in.
 #pragma once
 
 #include <cstddef>
-#include <string_view>
+#include <memory>
 #include <type_traits>
 
-#include <mien/kernels/kernels.hpp>
-#include <mien/layers/batch_norm2d.hpp>
-#include <mien/layers/layer.hpp>
-#include <mien/layers/packed_convolution.hpp>
-#include <mien/layers/relu.hpp>
+#include <mien/config.hpp>
+#include <mien/graph/node.hpp>
+#include <mien/graph/step.hpp>
+#include <mien/layers/conv2d.hpp>
 #include <mien/layers/window.hpp>
 
 namespace mien {
 
+namespace detail::dense {
+
+enum : int { in_features, out_features, bias };
+
+inline constexpr Option options[] = {required_size("in_features"), required_size("out_features"),
+                                     whole_option("bias", 1, 0, 1)};
+
+constexpr ShapeResult output_shape(const Node& node, const TensorShape* inputs, int) {
+  if (!inputs[0].is_flat()) return {{}, ShapeProblem::flat, 0};
+  if (inputs[0].channels != node.option(in_features)) {
+    return {{}, ShapeProblem::channels, node.option(in_features)};
+  }
+  return {{node.option(out_features), 1, 1}, ShapeProblem::none, 0};
+}
+
+constexpr TensorSpecs tensors(const Node& node) {
+  TensorSpecs specs;
+  specs.add("weight", {node.option(out_features), node.option(in_features), 0, 0}, 2);
+  if (node.option(bias) != 0) specs.add("bias", {node.option(out_features), 0, 0, 0}, 1);
+  return specs;
+}
+
+constexpr std::size_t multiply_adds(const Node& node, const TensorShape&, const TensorShape&) {
+  return tensors(node).specs[0].size();
+}
+
+constexpr Fusions fusions(const Node&) {
+  return {true, true, true, false};
+}
+
+kernels::WindowGeometry geometry(const Node& node);
+MIEN_COLD std::unique_ptr<Step> make_step(const StepContext& context);
+
+constexpr LayerType make_type() {
+  LayerType type;
+  type.name = "Dense";
+  type.options = options;
+  type.option_count = static_cast<int>(std::size(options));
+  type.output_shape = &output_shape;
+  type.tensors = &tensors;
+  type.multiply_adds = &multiply_adds;
+  type.fusions = &fusions;
+  type.make_step = &make_step;
+  return type;
+}
+
+inline constexpr LayerType type = make_type();
+
+}  // namespace detail::dense
+
 /// PyTorch's Linear on a flat vector. Option: NoBias. Weights in files are [Out][In].
 template <int InFeatures, int OutFeatures, class... Options>
 struct Dense {
-  static constexpr std::string_view name = "Dense";
-  static constexpr int in_features = InFeatures;
-  static constexpr int out_features = OutFeatures;
-  static constexpr bool has_bias = sizeof...(Options) == 0;
   static_assert((std::is_same_v<Options, NoBias> && ...), "Dense's only option is NoBias");
-};
 
-namespace detail {
-
-/// A dense layer, perhaps with batch normalisation and an activation, as one step.
-template <class Layer, bool Normalised, class Activation>
-struct FusedDense {};
-
-}  // namespace detail
-
-template <class Layer, bool Normalised, class Activation, class Input>
-class Compiled<detail::FusedDense<Layer, Normalised, Activation>, Input> {
-  static_assert(detail::layer_takes_channels<Layer, detail::ExpectedChannels<Layer::in_features>,
-                                             Input>::value);
-  static_assert(Input::height == 1 && Input::width == 1,
-                "Dense takes a flat vector: put Flatten before it");
-
-  /// A dense layer is a 1x1 convolution on an image of one pixel.
-  static constexpr kernels::WindowGeometry geometry = {
-      Layer::in_features, 1, 1, Layer::out_features, 1, 1, 1, 1, 1, 1, 0, 0, 1};
-
- public:
-  using Output = Shape<Layer::out_features, 1, 1>;
-  static constexpr LayerNames layer_names =
-      detail::names_of<Layer, detail::NormalisedBy<Normalised>, Activation>;
-  static constexpr std::size_t tensor_count =
-      1 + (Layer::has_bias ? 1 : 0) + (Normalised ? detail::ChannelScale::tensor_count : 0);
-  static constexpr std::size_t multiply_adds =
-      static_cast<std::size_t>(Layer::in_features) * Layer::out_features;
-  static constexpr std::size_t parameter_count = multiply_adds +
-                                                 (Layer::has_bias ? Layer::out_features : 0) +
-                                                 (Normalised ? 2 * Layer::out_features : 0);
-  static constexpr std::size_t scratch_size = 0;
-
-  explicit Compiled(TensorReader& tensors)
-      : packed_(geometry, true, Layer::has_bias, Normalised, tensors) {}
-
-  void forward(int count, const float* input, float* output, float* scratch) const noexcept {
-    packed_.run(count, input, Activation::clamp, kernels::Pooling::none, scratch, output);
+  static constexpr Node node() {
+    Node node;
+    node.layer = &detail::dense::type;
+    node.options[detail::dense::in_features] = InFeatures;
+    node.options[detail::dense::out_features] = OutFeatures;
+    node.options[detail::dense::bias] = sizeof...(Options) == 0 ? 1 : 0;
+    return node;
   }
-
- private:
-  detail::PackedConvolution packed_;
-};
-
-/// A dense layer by itself.
-template <int InFeatures, int OutFeatures, class... Options, class Input>
-class Compiled<Dense<InFeatures, OutFeatures, Options...>, Input>
-    : public Compiled<detail::FusedDense<Dense<InFeatures, OutFeatures, Options...>, false,
-                                         detail::NoActivation>,
-                      Input> {
-  using Compiled<
-      detail::FusedDense<Dense<InFeatures, OutFeatures, Options...>, false, detail::NoActivation>,
-      Input>::Compiled;
 };
 
 }  // namespace mien
+
+#if MIEN_HAS_DEFINITIONS
+
+#include <mien/layers/conv2d_gradient.hpp>
+
+namespace mien::detail {
+
+/// A dense layer is a 1x1 convolution of an image of one pixel.
+MIEN_INLINE kernels::WindowGeometry dense::geometry(const Node& node) {
+  const int inputs = node.option(in_features);
+  const int outputs = node.option(out_features);
+  return {inputs, 1, 1, outputs, 1, 1, 1, 1, 1, 1, 0, 0, 1};
+}
+
+MIEN_INLINE std::unique_ptr<Step> dense::make_step(const StepContext& context) {
+  return std::make_unique<ConvolutionStep>(geometry(context.node), context,
+                                           context.node.option(bias) != 0);
+}
+
+}  // namespace mien::detail
+
+namespace mien {
+
+template <>
+struct GradientOf<detail::dense::type> {
+  static std::unique_ptr<Gradient> make(const GradientContext& context) {
+    return std::make_unique<detail::Conv2dGradient>(detail::dense::geometry(context.node), context,
+                                                    context.node.option(detail::dense::bias) != 0);
+  }
+};
+
+}  // namespace mien
+
+#endif  // MIEN_HAS_DEFINITIONS

@@ -1,11 +1,10 @@
 // The inverted residual of MobileNetV2 (Sandler et al., arXiv 1801.04381), as MiniFER uses it.
 #pragma once
 
+#include <mien/layers/add.hpp>
 #include <mien/layers/batch_norm2d.hpp>
 #include <mien/layers/conv2d.hpp>
-#include <mien/layers/depthwise_conv2d.hpp>
 #include <mien/layers/relu.hpp>
-#include <mien/layers/residual.hpp>
 #include <mien/layers/sequential.hpp>
 
 namespace mien {

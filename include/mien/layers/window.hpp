@@ -1,10 +1,11 @@
 // The named options of layers that move a window over an image: Kernel, Stride, Padding, Groups.
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
 
-#include <mien/kernels/geometry.hpp>
-#include <mien/tensor.hpp>
+#include <mien/graph/node.hpp>
+#include <mien/kernels/nn/geometry.hpp>
 
 namespace mien {
 
@@ -76,28 +77,49 @@ struct Find<IsKind, Default, First, Rest...> {
 template <template <class> class IsKind, class Default, class... Options>
 using find_option = typename Find<IsKind, Default, Options...>::type;
 
-/// The geometry of a window layer on an input, and its output's shape by PyTorch's rule:
-/// floor((size + 2 padding - kernel) / stride) + 1.
-template <class InputShape, int OutChannels, class Kernel, class Stride, class Padding,
-          int GroupCount>
-struct WindowOn {
-  using Input = InputShape;
-  static constexpr int padded_height = Input::height + 2 * Padding::y;
-  static constexpr int padded_width = Input::width + 2 * Padding::x;
-  static_assert(padded_height >= Kernel::height && padded_width >= Kernel::width,
-                "the kernel is larger than its padded input");
-  using Output = Shape<OutChannels, (padded_height - Kernel::height) / Stride::y + 1,
-                       (padded_width - Kernel::width) / Stride::x + 1>;
-  static constexpr kernels::WindowGeometry geometry = {
-      Input::channels, Input::height,  Input::width,  OutChannels, Output::height,
-      Output::width,   Kernel::height, Kernel::width, Stride::y,   Stride::x,
-      Padding::y,      Padding::x,     GroupCount};
-};
+/// A window's options in a node: six of a layer's list, from `first` on.
+enum WindowOption { kernel_height, kernel_width, stride_y, stride_x, padding_y, padding_x };
 
-/// The same for a pooling layer.
-template <class Layer, class Input>
-using PoolingOn = WindowOn<Input, Input::channels, typename Layer::kernel, typename Layer::stride,
-                           typename Layer::padding, 1>;
+/// The geometry of a window on an input, and its output's size by PyTorch's rule:
+/// floor((size + 2 padding - kernel) / stride) + 1.
+constexpr kernels::WindowGeometry window_on(const Node& node, int first, const TensorShape& input,
+                                            int out_channels, int groups) {
+  const auto option = [&](WindowOption which) { return node.option(first + which); };
+  const int height = input.height + 2 * option(padding_y) - option(kernel_height);
+  const int width = input.width + 2 * option(padding_x) - option(kernel_width);
+  return {input.channels,
+          input.height,
+          input.width,
+          out_channels,
+          height < 0 ? 0 : height / option(stride_y) + 1,
+          width < 0 ? 0 : width / option(stride_x) + 1,
+          option(kernel_height),
+          option(kernel_width),
+          option(stride_y),
+          option(stride_x),
+          option(padding_y),
+          option(padding_x),
+          groups};
+}
+
+constexpr ShapeResult window_output(const kernels::WindowGeometry& g) {
+  if (g.out_height == 0 || g.out_width == 0) return {{}, ShapeProblem::kernel, 0};
+  // The next layer adds its padding to these, in int.
+  const int longest = g.out_height > g.out_width ? g.out_height : g.out_width;
+  if (longest > static_cast<int>(largest_dimension)) return {{}, ShapeProblem::overflow, 0};
+  return {{g.out_channels, g.out_height, g.out_width}, ShapeProblem::none, 0};
+}
+
+/// Puts a window's options into a node, from `first` on.
+template <class Kernel, class Stride, class Padding>
+constexpr void set_window(Node& node, std::size_t first) {
+  node.options[first + kernel_height] = Kernel::height;
+  node.options[first + kernel_width] = Kernel::width;
+  node.options[first + stride_y] = Stride::y;
+  node.options[first + stride_x] = Stride::x;
+  node.options[first + padding_y] = Padding::y;
+  node.options[first + padding_x] = Padding::x;
+}
 
 }  // namespace detail
 }  // namespace mien

@@ -62,6 +62,4 @@ struct AlexNet : Network<AlexNet, Input<1, 227, 227>,
 };
 // clang-format on
 
-static_assert(AlexNet::parameter_count == 56'873'671);
-
 }  // namespace mien

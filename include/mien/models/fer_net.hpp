@@ -71,7 +71,4 @@ struct FerNet256 : Network<FerNet256, Input<1, 256, 256>,
 };
 // clang-format on
 
-static_assert(FerNet::parameter_count == 1'687'943);
-static_assert(FerNet256::parameter_count == 17'807'239);
-
 }  // namespace mien

@@ -77,6 +77,4 @@ struct InceptionFer : Network<InceptionFer, Input<1, 48, 48>,
 };
 // clang-format on
 
-static_assert(InceptionFer::parameter_count == 1'189'167);
-
 }  // namespace mien

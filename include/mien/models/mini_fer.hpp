@@ -44,6 +44,4 @@ struct MiniFer : Network<MiniFer, Input<1, 40, 40>,
 };
 // clang-format on
 
-static_assert(MiniFer::parameter_count == 784'263);
-
 }  // namespace mien

@@ -79,6 +79,4 @@ struct ResNet33 : Network<ResNet33, Input<1, 48, 48>,
 };
 // clang-format on
 
-static_assert(ResNet33::parameter_count == 5'325'159);
-
 }  // namespace mien

@@ -51,6 +51,4 @@ struct Vgg10 : Network<Vgg10, Input<1, 48, 48>,
 };
 // clang-format on
 
-static_assert(Vgg10::parameter_count == 1'765'479);
-
 }  // namespace mien

@@ -51,6 +51,4 @@ struct VggNet : Network<VggNet, Input<1, 40, 40>,
 };
 // clang-format on
 
-static_assert(VggNet::parameter_count == 29'890'759);
-
 }  // namespace mien

@@ -1,0 +1,82 @@
+// The settings of a search by a Haar cascade; most are parameters of OpenCV's detectMultiScale.
+#pragma once
+
+#include <mien/config.hpp>
+#include <mien/image/image.hpp>
+
+namespace mien {
+
+struct DetectionOptions {
+  /// How much larger each searched size is than the one before; at least `smallest_scale_factor`.
+  /// 1.05 finds more than 1.1 and takes twice as long.
+  double scale_factor = 1.1;
+  /// A face needs more overlapping candidates than this. With 0 the candidates themselves are
+  /// returned, not grouped, each with 1 as its neighbors.
+  int min_neighbors = 4;
+  /// Sizes outside these limits are not searched; {0, 0} is no limit. If no size lies within them,
+  /// the size nearest to `min_size` is searched all the same, as OpenCV does.
+  Size min_size;
+  Size max_size;
+  /// The part of the image that is searched, cut to the image; {} is all of it. Boxes are in the
+  /// image's coordinates. The result is that of an image of these pixels alone: what the region
+  /// cuts through is not found.
+  Rect region;
+  /// Objects of a smaller margin (see Detection) are left out; 0 leaves out none.
+  float min_margin = 0;
+
+  static constexpr double smallest_scale_factor = 1.0001;  // 6932 sizes an octave
+
+  /// Throws Error if a value is out of its range.
+  MIEN_COLD void check() const;
+};
+
+}  // namespace mien
+
+#if MIEN_HAS_DEFINITIONS
+
+#include <cmath>
+#include <cstdio>
+#include <string>
+
+#include <mien/error.hpp>
+
+namespace mien {
+
+namespace detail {
+
+MIEN_COLD inline void check_not_negative(const char* option, const Size& size) {
+  if (size.width >= 0 && size.height >= 0) return;
+  detail::fail({option, ": expected 0 or more, found ", detail::Digits(size.width), " x ",
+                detail::Digits(size.height)});
+}
+
+/// A number as short as its precision allows: 1.1, not 1.100000.
+MIEN_COLD inline std::string to_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", value);
+  return text;
+}
+
+}  // namespace detail
+
+MIEN_INLINE void DetectionOptions::check() const {
+  using detail::to_text;
+  if (!(scale_factor >= smallest_scale_factor) || std::isinf(scale_factor)) {
+    detail::fail({"scale_factor: expected a finite number of at least ",
+                  to_text(smallest_scale_factor), ", found ", to_text(scale_factor)});
+  }
+  if (min_neighbors < 0) {
+    detail::fail({"min_neighbors: expected 0 or more, found ", detail::Digits(min_neighbors)});
+  }
+  detail::check_not_negative("min_size", min_size);
+  detail::check_not_negative("max_size", max_size);
+  detail::check_not_negative("region", {region.width, region.height});
+  if (!(min_margin >= 0) || std::isinf(min_margin)) {
+    detail::fail(
+        {"min_margin: expected a finite number of 0 or more, found ", to_text(min_margin)});
+  }
+}
+
+}  // namespace mien
+
+#endif  // MIEN_HAS_DEFINITIONS

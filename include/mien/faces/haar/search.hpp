@@ -1,0 +1,334 @@
+// A search of an image by one or several cascades: takes the pyramid through the steps of the
+// pipeline, band by band and on threads, and puts what they find together.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <vector>
+
+#include <mien/config.hpp>
+#include <mien/faces/detection.hpp>
+#include <mien/faces/haar/cascade_program.hpp>
+#include <mien/faces/haar/cascade_scanner.hpp>
+#include <mien/faces/haar/detection_options.hpp>
+#include <mien/faces/haar/grouping.hpp>
+#include <mien/faces/haar/level_sums.hpp>
+#include <mien/faces/haar/pyramid.hpp>
+#include <mien/image/image.hpp>
+#include <mien/image/resize_plan.hpp>
+#include <mien/parallel.hpp>
+
+namespace mien::detail {
+
+/// One cascade's part in a search, and where its objects go.
+struct CascadeSearch {
+  const CascadeProgram* program = nullptr;
+  DetectionOptions options;
+  std::vector<Detection>* found = nullptr;
+  LevelRange levels;
+};
+
+/// The memory of searches, reused from image to image.
+class HaarSearch {
+ public:
+  /// Throws Error for less than one thread.
+  HaarSearch(Executor executor, int threads);
+
+  /// The cascades that take part in the next run; all have the same scale factor and region.
+  void clear() noexcept { searches_.clear(); }
+  void add(const CascadeProgram& program, const DetectionOptions& options,
+           std::vector<Detection>& found) {
+    searches_.push_back({&program, options, &found, {}});
+  }
+
+  /// Throws Error for options out of their ranges and for images that are too large.
+  void run(const GrayView& image);
+  void run(const RgbView& image);
+
+ private:
+  /// Rows of windows of one level: what a thread takes at a time.
+  struct Band {
+    std::size_t level = 0;
+    int first_row = 0;
+    int row_end = 0;
+  };
+
+  /// A band and the row of a thread's tables at which it starts.
+  struct StoredBand {
+    Band band;
+    int start = 0;
+  };
+
+  /// A window that a cascade accepted.
+  struct Candidate {
+    std::size_t search = 0;
+    std::size_t level = 0;
+    int y = 0;
+    int x = 0;
+    float margin = 0;
+  };
+
+  /// What one thread works with.
+  struct ThreadMemory {
+    LevelSums tables;
+    std::vector<StoredBand> bands;         // in the tables
+    std::vector<CascadeScanner> scanners;  // one for each search
+    std::vector<Candidate> candidates;
+  };
+
+  void plan(const Size& image);
+  void scan_bands(const GrayView& image);
+  void take_bands(const GrayView& image, std::atomic<std::size_t>& next, ThreadMemory& memory);
+  void scan(const GrayView& image, const Band& band, ThreadMemory& memory);
+  void finish_bands(ThreadMemory& memory);
+  void gather_candidates();
+  void group(const Size& image, std::size_t number);
+  template <class Function>
+  void for_each_search_of(const Band& band, Function&& function) const;
+
+  Executor executor_;
+  std::vector<ThreadMemory> memories_;  // one for each thread
+  GrayImage gray_;
+  std::vector<CascadeSearch> searches_;
+  std::vector<Level> levels_;
+  std::vector<ResizePlan> resize_plans_;  // one for each level
+  std::vector<Band> bands_;
+  std::vector<Candidate> candidates_;
+  std::vector<Detection> boxes_;
+  Grouper grouper_;
+};
+
+}  // namespace mien::detail
+
+#if MIEN_HAS_DEFINITIONS
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include <mien/error.hpp>
+
+namespace mien::detail {
+
+MIEN_INLINE HaarSearch::HaarSearch(Executor executor, int threads)
+    : executor_(std::move(executor)) {
+  if (threads < 1) detail::fail({"threads: expected 1 or more, found ", detail::Digits(threads)});
+  memories_.resize(static_cast<std::size_t>(threads));
+}
+
+/// Distances in tables have to fit in 32 bits.
+inline void check_image_size(int width, int height) {
+  constexpr int largest_side = 1 << 21;
+  if (width <= largest_side && height <= largest_side) return;
+  detail::fail({"image: expected at most ", detail::Digits(largest_side), " pixels a side, found ",
+                detail::Digits(width), " x ", detail::Digits(height)});
+}
+
+/// The part of a region that lies in the image; all of the image for {}.
+inline Rect searched_region(const GrayView& image, const Rect& region) noexcept {
+  if (region == Rect{}) return {0, 0, image.width, image.height};
+  const auto cut = [](int start, int length, int limit) {
+    const std::int64_t end = std::min(std::int64_t{start} + length, std::int64_t{limit});
+    const int first = std::max(start, 0);
+    return std::pair<int, int>(first, static_cast<int>(std::max(end - first, std::int64_t{0})));
+  };
+  const auto [x, width] = cut(region.x, region.width, image.width);
+  const auto [y, height] = cut(region.y, region.height, image.height);
+  return {x, y, width, height};
+}
+
+MIEN_INLINE void HaarSearch::run(const RgbView& image) {
+  check_image_size(image.width, image.height);
+  if (image.empty()) return run(GrayView());
+  to_gray(image, gray_);
+  run(gray_.view());
+}
+
+MIEN_INLINE void HaarSearch::run(const GrayView& image) {
+  check_image_size(image.width, image.height);
+  for (const CascadeSearch& search : searches_) {
+    search.options.check();
+    search.found->clear();
+  }
+  if (searches_.empty() || image.empty()) return;
+  const Rect region = searched_region(image, searches_.front().options.region);
+  if (region.width == 0 || region.height == 0) return;
+  const Size size{region.width, region.height};
+  plan(size);
+  scan_bands({image.row(region.y) + region.x, size.width, size.height, image.stride});
+  for (std::size_t i = 0; i < searches_.size(); ++i) {
+    group(size, i);
+    for (Detection& detection : *searches_[i].found) {
+      detection.box.x += region.x;
+      detection.box.y += region.y;
+    }
+  }
+}
+
+/// How many rows of a table of sums stay in the cache.
+inline int rows_in_cache(int width) noexcept {
+  constexpr int entries_in_cache = 1 << 16;
+  return entries_in_cache / width;
+}
+
+/// Rows of windows in a band of a level.
+inline int band_height(const Level& level) noexcept {
+  // Neighbouring bands both need the sums of the rows that their windows share.
+  constexpr int fewest_rows = 64;
+  const int rows = std::max(rows_in_cache(level.size.width), fewest_rows);
+  return rows / level.step * level.step;
+}
+
+/// Lists the levels that some cascade searches, and cuts them into bands.
+MIEN_INLINE void HaarSearch::plan(const Size& image) {
+  const double scale_factor = searches_.front().options.scale_factor;
+  std::size_t level_count = 0;
+  for (const CascadeSearch& search : searches_) {
+    level_count =
+        std::max(level_count, fitting_scale_count(search.program->window(), image, scale_factor));
+  }
+  set_levels(image, scale_factor, level_count, levels_);
+  for (CascadeSearch& search : searches_) {
+    search.levels = searched_levels(search.program->window(), image, search.options, levels_);
+  }
+  resize_plans_.resize(std::max(resize_plans_.size(), level_count));
+  bands_.clear();
+  for (std::size_t number = 0; number < level_count; ++number) {
+    const Level& level = levels_[number];
+    int rows = 0;
+    for (const CascadeSearch& search : searches_) {
+      if (number < search.levels.first || number >= search.levels.end) continue;
+      rows = std::max(rows, row_end(search.program->window(), level, search.levels.stripes));
+    }
+    if (rows > 0) resize_plans_[number].set(image, level.size);
+    const int height = band_height(level);
+    for (int row = 0; row < rows; row += height) {
+      bands_.push_back({number, row, std::min(row + height, rows)});
+    }
+  }
+}
+
+/// Scans all bands on all threads.
+MIEN_INLINE void HaarSearch::scan_bands(const GrayView& image) {
+  std::atomic<std::size_t> next{0};
+  const auto work = [&](int thread) {
+    take_bands(image, next, memories_[static_cast<std::size_t>(thread)]);
+  };
+  const int threads = static_cast<int>(memories_.size());
+  if (threads == 1) {
+    work(0);
+  } else {
+    executor_(threads, std::cref(work));
+  }
+  gather_candidates();
+}
+
+/// Scans bands until none is left.
+MIEN_INLINE void HaarSearch::take_bands(const GrayView& image, std::atomic<std::size_t>& next,
+                                        ThreadMemory& memory) {
+  memory.candidates.clear();
+  memory.bands.clear();  // there are some if an exception ended the search before
+  memory.scanners.resize(std::max(searches_.size(), memory.scanners.size()));
+  for (std::size_t i = next++; i < bands_.size(); i = next++) scan(image, bands_[i], memory);
+  finish_bands(memory);
+}
+
+/// Calls function(search's number, program, end of its rows) for the cascades that search a band.
+template <class Function>
+void HaarSearch::for_each_search_of(const Band& band, Function&& function) const {
+  for (std::size_t i = 0; i < searches_.size(); ++i) {
+    const CascadeSearch& search = searches_[i];
+    if (band.level < search.levels.first || band.level >= search.levels.end) continue;
+    const int end = std::min(band.row_end, row_end(search.program->window(), levels_[band.level],
+                                                   search.levels.stripes));
+    if (end > band.first_row) function(i, *search.program, end);
+  }
+}
+
+MIEN_INLINE void HaarSearch::scan(const GrayView& image, const Band& band, ThreadMemory& memory) {
+  int pixel_rows = 0;
+  bool tilted = false;
+  for_each_search_of(band, [&](std::size_t, const CascadeProgram& program, int end) {
+    pixel_rows = std::max(pixel_rows, end - 1 - band.first_row + program.window().height);
+    tilted = tilted || program.cascade().has_tilted_features();
+  });
+  const Level& level = levels_[band.level];
+  const int width = level.size.width;
+  if (memory.bands.empty() || !memory.tables.has_room(width, level.step, pixel_rows, tilted)) {
+    finish_bands(memory);
+    const int rows = std::max(rows_in_cache(width), pixel_rows + 1);
+    memory.tables.start(width, level.step, rows, tilted);
+    for (std::size_t i = 0; i < searches_.size(); ++i) {
+      memory.scanners[i].start(*searches_[i].program, memory.tables);
+    }
+  }
+  const int start = memory.tables.add(image, resize_plans_[band.level], band.first_row, pixel_rows);
+  memory.bands.push_back({band, start});
+  for_each_search_of(band, [&](std::size_t i, const CascadeProgram&, int end) {
+    memory.scanners[i].scan(start, width, end - band.first_row);
+  });
+}
+
+/// Collects the candidates of the bands in a thread's tables, which are free afterwards.
+MIEN_INLINE void HaarSearch::finish_bands(ThreadMemory& memory) {
+  for (std::size_t i = 0; i < searches_.size() && !memory.bands.empty(); ++i) {
+    for (const AcceptedWindow& window : memory.scanners[i].finish()) {
+      const auto next =
+          std::upper_bound(memory.bands.begin(), memory.bands.end(), window.row,
+                           [](int row, const StoredBand& stored) { return row < stored.start; });
+      const auto& [band, start] = *std::prev(next);
+      const int y = band.first_row + window.row - start;
+      memory.candidates.push_back({i, band.level, y, window.x, window.margin});
+    }
+  }
+  memory.bands.clear();
+}
+
+/// Puts the candidates of all threads in OpenCV's order.
+MIEN_INLINE void HaarSearch::gather_candidates() {
+  candidates_.clear();
+  for (const ThreadMemory& memory : memories_) {
+    candidates_.insert(candidates_.end(), memory.candidates.begin(), memory.candidates.end());
+  }
+  const auto key = [](const Candidate& c) { return std::tuple(c.search, c.level, c.y, c.x); };
+  std::sort(candidates_.begin(), candidates_.end(),
+            [key](const Candidate& a, const Candidate& b) { return key(a) < key(b); });
+}
+
+/// Groups the candidates of one search and cuts the boxes to the image.
+MIEN_INLINE void HaarSearch::group(const Size& image, std::size_t number) {
+  const CascadeSearch& search = searches_[number];
+  boxes_.clear();
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.search != number) continue;
+    const float scale = levels_[candidate.level].scale;
+    boxes_.push_back({box_in_image(candidate.x, candidate.y, search.program->window(), scale), 1,
+                      candidate.margin});
+  }
+  std::vector<Detection>& found = *search.found;
+  grouper_.group(boxes_, search.options.min_neighbors, found);
+  for (Detection& detection : found) {
+    Rect& box = detection.box;
+    const int right = std::min(box.x + box.width, image.width);
+    const int bottom = std::min(box.y + box.height, image.height);
+    box.x = std::max(box.x, 0);
+    box.y = std::max(box.y, 0);
+    box.width = right - box.x;
+    box.height = bottom - box.y;
+  }
+  const float min_margin = search.options.min_margin;
+  found.erase(std::remove_if(found.begin(), found.end(),
+                             [min_margin](const Detection& detection) {
+                               return detection.box.width <= 0 || detection.box.height <= 0 ||
+                                      detection.margin < min_margin;
+                             }),
+              found.end());
+}
+
+}  // namespace mien::detail
+
+#endif  // MIEN_HAS_DEFINITIONS

@@ -1,0 +1,39 @@
+// The neural network's kernels of one instruction set. Images are channels last; see each kernel's
+// .inl file.
+#pragma once
+
+#include <cstddef>
+
+#include <mien/kernels/instruction_sets.hpp>
+#include <mien/kernels/nn/epilogue.hpp>
+#include <mien/kernels/nn/geometry.hpp>
+#include <mien/kernels/nn/local_response_norm.hpp>
+
+namespace mien::kernels {
+
+struct KernelTable {
+  /// Output channels in a block of packed weights.
+  int block;
+  void (*conv2d)(const WindowGeometry&, const float* padded_input, const float* packed,
+                 const Epilogue&, float* output) noexcept;
+  void (*depthwise_conv2d)(const WindowGeometry&, const float* input, const float* packed,
+                           const Epilogue&, float* output) noexcept;
+  using Winograd = void(const WindowGeometry&, int images, const float* input, const float* packed,
+                        const Epilogue&, float* scratch, float* output) noexcept;
+  Winograd* winograd_3x3;
+  Winograd* winograd_3x3_small;
+  Winograd* winograd_5x5;
+  void (*max_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
+  void (*avg_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
+  void (*local_response_norm)(int pixels, int channels, const LocalResponse&, const float* input,
+                              float* scratch, float* output) noexcept;
+  void (*add)(std::size_t size, const float* a, const float* b, Activation, float* output) noexcept;
+};
+
+/// The kernels of a set that is supported().
+const KernelTable& table_for(InstructionSet set) noexcept;
+
+/// The kernels chosen for this process at the first call. Throws Error as choose_instruction_set.
+const KernelTable& chosen_table();
+
+}  // namespace mien::kernels

@@ -1,0 +1,14 @@
+// What the .inl files find around them when they are compiled, for an editor (or a test) that
+// parses one of them by itself.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include <mien/kernels/nn.hpp>
+#include <mien/kernels/vision.hpp>
+//
+#include <mien/kernels/define_macros.inl>
+
+#define MIEN_SET alone

@@ -1,0 +1,251 @@
+"""What a record of a layer says, and what it is asked with.
+
+A record knows one kind of layer: its options, tensors and shapes, how PyTorch spells it, how C++
+does, and test cases. Records stand in `mien_tools.layers`, a file each; they import PyTorch only in
+the functions that need it, so that weight files can be read without it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mien_tools.shapes import Shape, shape_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+# The most that a number of channels, a kernel's side and the like can be.
+LARGEST_OPTION = 1 << 24
+
+# The options of a node, by name.
+Options = Mapping[str, float]
+
+# Height and width.
+Pair = tuple[int, int]
+
+
+class LayerError(ValueError):
+    """A node's options or inputs do not fit its layer; the message: "expected ..., found ..."."""
+
+
+class TraceError(ValueError):
+    """A module cannot be written as Mien's layers; the message says what, where and why."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a layer, a number; `default` may name another option, None: it must be given."""
+
+    name: str
+    default: float | str | None = None
+    least: float = 1
+    most: float = LARGEST_OPTION
+    whole: bool = True
+
+    def check(self, value: float) -> None:
+        """Raise LayerError if an option cannot have this value."""
+        kind = "whole number" if self.whole else "number"
+        # A comparison with what is not a number is false.
+        if not self.least <= value <= self.most or (self.whole and value != int(value)):
+            raise LayerError(
+                f"option {self.name}: expected a {kind} from {self.least:g} to {self.most:g}, "
+                f"found {value:g}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A test of a layer or of several: a module, and the shape of what goes in.
+
+    `cpp` is its C++ type, where that is not to be the one that mien_tools.header writes.
+    """
+
+    module: "nn.Module"
+    input_shape: Shape
+    cpp: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a module, a function or a method that is to become a layer.
+
+    Shapes are PyTorch's, with the batch. What is wrong is raised as a TraceError that says where.
+    """
+
+    where: str
+    found: str
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.input_shapes[0]
+
+    def fail(self, expected: str, found: str) -> TraceError:
+        return TraceError(f"{self.where}: expected {expected}, found {found}")
+
+    def require(self, option: str, expected: object, found: object) -> None:
+        """Raise TraceError unless an option has the one value that Mien's layer knows."""
+        if found != expected:
+            raise self.fail(f"{option}={expected!r}", f"{option}={found!r}")
+
+    def pair(self, option: str, value: int | tuple[int, ...]) -> Pair:
+        """An option that is one number for both axes or two."""
+        values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+        if len(values) == 1:
+            values *= 2
+        if len(values) != 2 or not all(isinstance(size, int) for size in values):
+            raise self.fail(f"{option} of one or two integers", f"{option}={value!r}")
+        return values
+
+
+# Makes a node's options of a call: of a module (call, module), or of a function (call, *arguments,
+# **options) with the arguments that carry no images. None: the call does nothing.
+Converter = Callable[..., dict[str, float] | None]
+
+
+class Layer:
+    """The record of a kind of layer; the defaults are those of a function of one image.
+
+    Shapes are (channels, height, width), height and width None where any are possible; a flat
+    vector is an image of one pixel. Tensors are batches of such images.
+    """
+
+    # As C++ and weight files call it.
+    kind: str
+    # As a sentence calls it, such as "max pooling".
+    plain_name: str
+    # What it computes, for the table of layers.
+    summary: str
+    # The operator of ONNX, for an importer to come.
+    onnx: str
+    options: tuple[Option, ...] = ()
+    fewest_inputs: int = 1
+    most_inputs: int = 1
+    # What its C++ spelling uses.
+    cpp_names: tuple[str, ...] = ()
+
+    def modules(self) -> dict[str, Converter]:
+        """By the name of a class in torch.nn: how it becomes this layer."""
+        return {}
+
+    def functions(self) -> dict[str, Converter]:
+        """By a name such as "torch.relu" or, for a method, "Tensor.relu": the same.
+
+        What ends in "_" changes its first argument.
+        """
+        return {}
+
+    def check(self, options: Options) -> None:
+        """Raise LayerError if options, each in its range, do not fit together."""
+
+    def tensor_shapes(self, options: Options) -> dict[str, tuple[int, ...]]:
+        """The tensors that the layer takes, in order: role (last part of the name) and shape."""
+        return {}
+
+    def output_shape(self, options: Options, inputs: Sequence[Shape]) -> Shape:
+        """The shape of the output; raises LayerError if those of the inputs do not fit."""
+        return inputs[0]
+
+    def multiply_adds(self, options: Options, inputs: Sequence[Shape], output: Shape) -> int:
+        """How many the layer needs for one image."""
+        return 0
+
+    def reference(
+        self, options: Options, inputs: Sequence["Tensor"], tensors: Sequence["Tensor"]
+    ) -> "Tensor":
+        """What PyTorch computes, given the tensors in order."""
+        raise NotImplementedError
+
+    def values(self, module: "nn.Module") -> dict[str, "np.ndarray"]:
+        """A module's tensors by their roles, brought to what this layer computes with."""
+        named = dict(module.named_parameters(recurse=False))
+        return {role: tensor.detach().numpy() for role, tensor in named.items()}
+
+    def put_back(self, module: "nn.Module", role: str, values: "Tensor") -> None:
+        """Make a module compute with a tensor that was taken from it and rounded."""
+        getattr(module, role).data.copy_(values)
+
+    def cpp(self, options: Options) -> str:
+        """The layer's type in C++."""
+        return self.kind
+
+    def cases(self) -> list[Case]:
+        """Tests of this layer."""
+        return []
+
+    # What follows is the same for all layers.
+
+    def resolve(self, stated: Options) -> dict[str, float]:
+        """All options, those that are left out by their defaults; raises LayerError."""
+        known = {option.name: option for option in self.options}
+        for name in stated:
+            if name not in known:
+                wanted = f"one of {', '.join(known)}" if known else "none"
+                raise LayerError(f"option: expected {wanted}, found '{name}'")
+        resolved: dict[str, float] = {}
+        for option in self.options:
+            value = stated.get(option.name, option.default)
+            if value is None:
+                raise LayerError(f"option {option.name}: expected a number, found none")
+            if isinstance(value, str):
+                value = resolved[value]
+            option.check(value)
+            resolved[option.name] = int(value) if option.whole else value
+        self.check(resolved)
+        return resolved
+
+    def without_defaults(self, options: Options) -> dict[str, float]:
+        """The options that a file states: all but those with a plain default."""
+        plain = {option.name: option.default for option in self.options}
+        return {name: value for name, value in options.items() if plain[name] != value}
+
+
+def require_shape(found: Shape, channels: int, one_pixel: bool = False) -> None:
+    """Raise LayerError unless a shape has so many channels and, if asked, is a flat vector."""
+    if found[0] != channels or (one_pixel and found[1:] != (1, 1)):
+        expected = (channels, 1, 1) if one_pixel else (channels, None, None)
+        raise LayerError(f"input: expected {shape_text(expected)}, found {shape_text(found)}")
+
+
+def slide(options: Options, size: Shape) -> Shape:
+    """Height and width of what a sliding window leaves of a shape; raises LayerError."""
+    result = []
+    for axis, length in (("height", size[1]), ("width", size[2])):
+        letter = "y" if axis == "height" else "x"
+        kernel, padding = options[f"kernel_{axis}"], options[f"padding_{letter}"]
+        if length is None:
+            result.append(None)
+            continue
+        if length + 2 * padding < kernel:
+            raise LayerError(
+                f"input: expected a {axis} of at least {kernel - 2 * padding} for a kernel of "
+                f"{kernel} with padding {padding}, found {shape_text(size)}"
+            )
+        result.append((length + 2 * padding - kernel) // options[f"stride_{letter}"] + 1)
+    return tuple(result)
+
+
+def pair_options(kernel: Pair, stride: Pair, padding: Pair) -> dict[str, float]:
+    """The options of a sliding window."""
+    return {
+        "kernel_height": kernel[0],
+        "kernel_width": kernel[1],
+        "stride_y": stride[0],
+        "stride_x": stride[1],
+        "padding_y": padding[0],
+        "padding_x": padding[1],
+    }
+
+
+def pair_of(options: Options, name: str) -> Pair:
+    """The two numbers of a kernel, a stride or a padding."""
+    ends = ("height", "width") if name == "kernel" else ("y", "x")
+    return options[f"{name}_{ends[0]}"], options[f"{name}_{ends[1]}"]
+
+
+def cpp_pair(name: str, value: Pair) -> str:
+    """One number where height and width agree: "Kernel<3>"."""
+    numbers = value[:1] if value[0] == value[1] else value
+    return f"{name}<{', '.join(map(str, numbers))}>"

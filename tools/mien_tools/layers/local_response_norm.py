@@ -1,0 +1,101 @@
+"""LocalResponseNorm."""
+
+import math
+from fractions import Fraction
+
+from mien_tools.layer import Call, Case, Layer, LayerError, Option
+from mien_tools.shapes import shape_text
+
+# The largest numerator and denominator of std::ratio.
+_LARGEST_RATIO = 2**63 - 1
+_CONSTANTS = ("alpha", "beta", "k")
+
+
+class LocalResponseNorm(Layer):
+    kind = "LocalResponseNorm"
+    plain_name = "local response normalisation"
+    summary = "x / (k + alpha / size * sum of squares of `size` neighbouring channels) ^ beta"
+    onnx = "LRN"
+    options = (
+        Option("size"),
+        *(Option(name, least=0, most=_LARGEST_RATIO, whole=False) for name in _CONSTANTS),
+    )
+    cpp_names = ("LocalResponseNorm",)
+
+    def modules(self):
+        return {
+            "LocalResponseNorm": lambda call, module: _convert(
+                call, module.size, module.alpha, module.beta, module.k
+            )
+        }
+
+    def functions(self):
+        return {"torch.nn.functional.local_response_norm": _convert}
+
+    def check(self, options):
+        if not options["k"] > 0:
+            raise LayerError(f"option k: expected more than 0, found {options['k']:g}")
+
+    def reference(self, options, inputs, tensors):
+        from torch.nn import functional
+
+        constants = (options[name] for name in _CONSTANTS)
+        return functional.local_response_norm(inputs[0], options["size"], *constants)
+
+    def cpp(self, options):
+        ratios = ", ".join(_cpp_ratio(_ratio(options[name])) for name in _CONSTANTS)
+        return f"LocalResponseNorm<{options['size']}, {ratios}>"
+
+    def cases(self):
+        from torch import nn
+
+        return [
+            Case(nn.LocalResponseNorm(5, 1 / 10000, 3 / 4, 2), (96, 3, 4)),
+            Case(nn.LocalResponseNorm(5, 1 / 10, 3 / 4, 2), (33, 2, 3)),
+            Case(nn.LocalResponseNorm(1, 2, 1 / 2, 1), (16, 2, 2)),
+            Case(nn.LocalResponseNorm(4, 1 / 2, 1 / 4, 1 / 2), (17, 3, 1)),
+            Case(nn.LocalResponseNorm(3, 1, 1, 1), (2, 2, 5)),
+            Case(nn.LocalResponseNorm(7, 1 / 3, 2 / 3, 3 / 2), (9, 2, 2)),
+            Case(nn.LocalResponseNorm(9, 1, 3 / 4, 1), (3, 2, 2)),
+            Case(nn.LocalResponseNorm(5, 1, 0, 1), (6, 1, 2)),
+        ]
+
+
+def _convert(
+    call: Call, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> dict[str, float]:
+    if len(call.input_shape) != 4:
+        raise call.fail("images", shape_text(call.input_shape[1:]))
+    if not k > 0:
+        raise call.fail("k of more than 0", f"k={k!r}")
+    constants = dict(zip(_CONSTANTS, (alpha, beta, k), strict=True))
+    for name, value in constants.items():
+        if _ratio(value) is None:
+            raise call.fail(f"{name} that std::ratio can hold", f"{name}={value!r}")
+    return {"size": size} | {name: float(value) for name, value in constants.items()}
+
+
+def _ratio(value: float) -> Fraction | None:
+    """The simplest fraction that is this number in double precision; None if none fits.
+
+    1e-4, which a double only approaches, is 1 / 10000.
+    """
+    if not (math.isfinite(value) and value >= 0):
+        return None
+    exact = Fraction(value)
+    digits = 1
+    while digits <= _LARGEST_RATIO:
+        ratio = exact.limit_denominator(digits)
+        if float(ratio) == value:
+            return ratio if ratio.numerator <= _LARGEST_RATIO else None
+        digits *= 10
+    return None
+
+
+def _cpp_ratio(ratio: Fraction) -> str:
+    """One number where it is whole, as std::ratio itself has it."""
+    numbers = (ratio.numerator,) if ratio.denominator == 1 else ratio.as_integer_ratio()
+    return f"std::ratio<{', '.join(map(str, numbers))}>"
+
+
+RECORD = LocalResponseNorm()

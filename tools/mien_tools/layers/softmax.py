@@ -1,0 +1,42 @@
+"""Softmax."""
+
+from mien_tools.layer import Call, Case, Layer
+from mien_tools.shapes import shape_text
+
+
+class Softmax(Layer):
+    kind = "Softmax"
+    plain_name = "softmax"
+    summary = "softmax over the channels: of a flat vector, or at every place of an image"
+    onnx = "Softmax"
+    cpp_names = ("Softmax",)
+
+    def modules(self):
+        return {"Softmax": lambda call, module: _convert(call, module.dim)}
+
+    def functions(self):
+        return dict.fromkeys(
+            ("torch.nn.functional.softmax", "torch.softmax", "Tensor.softmax"), _convert
+        )
+
+    def reference(self, options, inputs, tensors):
+        return inputs[0].softmax(dim=1)
+
+    def cases(self):
+        from torch import nn
+
+        return [Case(nn.Softmax(1), (7,)), Case(nn.Softmax(1), (5, 2, 3))]
+
+
+def _convert(
+    call: Call, dim: int | None = None, _stacklevel: int = 3, dtype: object = None
+) -> dict[str, float]:
+    if dim is None or dim % len(call.input_shape) != 1:
+        raise call.fail(
+            "softmax over the channels (dim=1)", f"dim={dim} of {shape_text(call.input_shape[1:])}"
+        )
+    call.require("dtype", None, dtype)
+    return {}
+
+
+RECORD = Softmax()
