@@ -120,7 +120,7 @@ MIEN_INLINE void Grouper::group(const std::vector<Detection>& candidates, int mi
   }
 }
 
-MIEN_INLINE std::size_t Grouper::find_root(std::size_t i) noexcept {
+inline std::size_t Grouper::find_root(std::size_t i) noexcept {
   while (parents_[i] != i) i = parents_[i] = parents_[parents_[i]];
   return i;
 }

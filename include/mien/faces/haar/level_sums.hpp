@@ -142,7 +142,7 @@ MIEN_INLINE kernels::SumRows LevelSums::line_of_sums(int i) noexcept {
 }
 
 /// Row `row` of the band that starts at row `start`.
-MIEN_INLINE kernels::SumRows LevelSums::table_row(int start, int row) noexcept {
+inline kernels::SumRows LevelSums::table_row(int start, int row) noexcept {
   const std::int32_t offset = (start + row) * layout_.row;
   return {sums_.data() + offset, squared_sums_.data() + row * layout_.row,
           low_sums_.data() + offset};
