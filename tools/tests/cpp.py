@@ -5,7 +5,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_INCLUDE = Path(__file__).resolve().parents[2] / "include"
+_ROOT = Path(__file__).resolve().parents[2]
+_INCLUDE = _ROOT / "include"
+# Where the build has left the library; without it programs compile all of its headers.
+_COMPILED = _ROOT / "build" / "libmien.a"
 _EIGEN_PLACES = ("/usr/include/eigen3", "/usr/local/include/eigen3", "/opt/homebrew/include/eigen3")
 
 
@@ -33,7 +36,10 @@ def run_program(source: str, folder: Path) -> str:
     Compiling is what takes the time, so a test puts all that it asks into one program.
     """
     includes = [f"-I{folder}", f"-I{_INCLUDE}", "-isystem", _eigen()]
-    command = [_compiler(), "-std=c++17", "-O1", *_WARNINGS, *includes, source, "-o", "program"]
+    sources = ["-O1", source]
+    if _COMPILED.exists():
+        sources = ["-O0", "-DMIEN_COMPILED", source, str(_COMPILED), "-pthread"]
+    command = [_compiler(), "-std=c++17", *_WARNINGS, *includes, *sources, "-o", "program"]
     for step in (command, ["./program"]):
         done = subprocess.run(step, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
