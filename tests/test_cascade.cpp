@@ -113,7 +113,7 @@ TEST_CASE("a cascade comes from a path or from memory") {
                        "no/such.haar: cannot open the file: No such file or directory", Error);
 }
 
-TEST_CASE("a cascade cut off anywhere is an error") {
+TEST_CASE("a cascade cut off anywhere is an error" * doctest::test_suite("damaged files")) {
   for (const std::string& path : {stumps_path, trees_path}) {
     const Bytes bytes = read_file(path);
     for (std::size_t size = 0; size < bytes.size(); ++size) {
@@ -128,7 +128,7 @@ TEST_CASE("a cascade cut off anywhere is an error") {
   }
 }
 
-TEST_CASE("every flipped bit of a cascade is noticed") {
+TEST_CASE("every flipped bit of a cascade is noticed" * doctest::test_suite("damaged files")) {
   for (const std::string& path : {stumps_path, trees_path}) {
     Bytes bytes = read_file(path);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -144,7 +144,8 @@ TEST_CASE("every flipped bit of a cascade is noticed") {
   }
 }
 
-TEST_CASE("a cascade changed behind its checksum is valid or an error") {
+TEST_CASE("a cascade changed behind its checksum is valid or an error" *
+          doctest::test_suite("damaged files")) {
   const GrayImage image = noise_image(40, 30, 5);
   DetectionOptions options;
   options.min_neighbors = 0;

@@ -119,7 +119,7 @@ TEST_CASE("a missing file and a folder are errors that name the path") {
   CHECK_THROWS_AS(WeightFile::load(MIEN_TEST_DATA), Error);
 }
 
-TEST_CASE("a file cut off anywhere is an error") {
+TEST_CASE("a file cut off anywhere is an error" * doctest::test_suite("damaged files")) {
   const Bytes bytes = read_file(tiny_path);
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     CAPTURE(size);
@@ -131,7 +131,7 @@ TEST_CASE("a file cut off anywhere is an error") {
         "test.mien: truncated: expected at least 24 bytes, found 20");
 }
 
-TEST_CASE("every flipped bit is noticed") {
+TEST_CASE("every flipped bit is noticed" * doctest::test_suite("damaged files")) {
   Bytes bytes = read_file(tiny_path);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
@@ -309,7 +309,8 @@ TEST_CASE("a wrong weight is found when the file is loaded") {
   CHECK_THROWS_AS(Model(WeightFile::from_memory(bytes.data(), bytes.size(), "test.mien")), Error);
 }
 
-TEST_CASE("random damage with a right checksum is an error or a network, never a crash") {
+TEST_CASE("random damage with a right checksum is an error or a network, never a crash" *
+          doctest::test_suite("damaged files")) {
   const Bytes original = read_file(tiny_path);
   const WeightFile file = WeightFile::load(tiny_path);
   const std::size_t header_end = file.tensors()[0].offset;
