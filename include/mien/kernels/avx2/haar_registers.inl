@@ -69,8 +69,7 @@ MIEN_ALWAYS_INLINE Totals broadcast_total(std::int32_t value) noexcept {
 MIEN_ALWAYS_INLINE Totals add(Totals a, Totals b) noexcept {
   return {_mm256_add_epi32(a.even, b.even), _mm256_add_epi32(a.odd, b.odd)};
 }
-MIEN_ALWAYS_INLINE Floats wide_adjacent_values(const HaarWideNode& node,
-                                               const std::uint32_t* sums) noexcept {
+inline Floats wide_adjacent_values(const HaarWideNode& node, const std::uint32_t* sums) noexcept {
   __m256i low = _mm256_setzero_si256();
   __m256i high = _mm256_setzero_si256();
   for (int k = 0; k < node.corner_count; ++k) {

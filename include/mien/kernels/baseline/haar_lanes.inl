@@ -1,4 +1,5 @@
-// A block's lanes in plain C++, which compilers turn into what every processor of a kind has.
+// A block's lanes for any processor: by SSE2 on x86-64, in plain C++ elsewhere, which compilers
+// turn into what every processor of a kind has.
 #ifndef MIEN_SET  // parsed by itself
 #include <mien/kernels/parse_alone.inl>
 #endif
@@ -7,6 +8,124 @@ namespace mien::kernels::MIEN_SET {
 
 /// Blocks that are evaluated at once. Two are no faster with so few registers, and twice the code.
 inline constexpr int most_blocks = 1;
+
+#if MIEN_X86_TARGETS
+
+// By SSE2: as fast as compilers make the loops below, and far quicker to compile.
+struct Values {
+  __m128i parts[2];
+};
+struct Floats {
+  __m128 parts[4];
+};
+struct Totals {
+  __m128i parts[4];
+};
+using Mask = Totals;
+
+MIEN_ALWAYS_INLINE Values load_values(const std::uint16_t* from) noexcept {
+  const auto* const parts = reinterpret_cast<const __m128i*>(from);
+  return {{_mm_loadu_si128(parts), _mm_loadu_si128(parts + 1)}};
+}
+MIEN_ALWAYS_INLINE Values add(const Values& a, const Values& b) noexcept {
+  return {{_mm_add_epi16(a.parts[0], b.parts[0]), _mm_add_epi16(a.parts[1], b.parts[1])}};
+}
+MIEN_ALWAYS_INLINE Values subtract(const Values& a, const Values& b) noexcept {
+  return {{_mm_sub_epi16(a.parts[0], b.parts[0]), _mm_sub_epi16(a.parts[1], b.parts[1])}};
+}
+/// The factor stands in both halves of a word.
+MIEN_ALWAYS_INLINE Values multiply(const Values& a, std::int32_t doubled_factor) noexcept {
+  const __m128i factor = _mm_set1_epi32(doubled_factor);
+  return {{_mm_mullo_epi16(a.parts[0], factor), _mm_mullo_epi16(a.parts[1], factor)}};
+}
+
+MIEN_ALWAYS_INLINE Floats zero_floats() noexcept {
+  const __m128 zero = _mm_setzero_ps();
+  return {{zero, zero, zero, zero}};
+}
+MIEN_ALWAYS_INLINE Floats add(const Floats& a, const Floats& b) noexcept {
+  Floats f;
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) f.parts[i] = _mm_add_ps(a.parts[i], b.parts[i]);
+  return f;
+}
+MIEN_ALWAYS_INLINE Floats load_wide(const float* from) noexcept {
+  Floats f;
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) f.parts[i] = _mm_loadu_ps(from + 4 * i);
+  return f;
+}
+MIEN_ALWAYS_INLINE Floats load_factors(const float* from) noexcept {
+  return load_wide(from);
+}
+MIEN_ALWAYS_INLINE Floats to_floats(const Values& v) noexcept {
+  Floats f;
+  MIEN_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const __m128i low = _mm_srai_epi32(_mm_unpacklo_epi16(v.parts[i], v.parts[i]), 16);
+    const __m128i high = _mm_srai_epi32(_mm_unpackhi_epi16(v.parts[i], v.parts[i]), 16);
+    f.parts[2 * i] = _mm_cvtepi32_ps(low);
+    f.parts[2 * i + 1] = _mm_cvtepi32_ps(high);
+  }
+  return f;
+}
+MIEN_ALWAYS_INLINE Floats multiply(const Floats& a, const Floats& b) noexcept {
+  Floats f;
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) f.parts[i] = _mm_mul_ps(a.parts[i], b.parts[i]);
+  return f;
+}
+MIEN_ALWAYS_INLINE Mask is_below(const Floats& a, float bound) noexcept {
+  const __m128 b = _mm_set1_ps(bound);
+  Mask m;
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) m.parts[i] = _mm_castps_si128(_mm_cmplt_ps(a.parts[i], b));
+  return m;
+}
+
+MIEN_ALWAYS_INLINE Totals broadcast_total(std::int32_t value) noexcept {
+  const __m128i v = _mm_set1_epi32(value);
+  return {{v, v, v, v}};
+}
+MIEN_ALWAYS_INLINE Totals add(const Totals& a, const Totals& b) noexcept {
+  Totals t;
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) t.parts[i] = _mm_add_epi32(a.parts[i], b.parts[i]);
+  return t;
+}
+MIEN_ALWAYS_INLINE Totals select(const Mask& m, const Totals& a, const Totals& b) noexcept {
+  Totals t;
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    t.parts[i] = _mm_or_si128(_mm_and_si128(m.parts[i], a.parts[i]),
+                              _mm_andnot_si128(m.parts[i], b.parts[i]));
+  }
+  return t;
+}
+/// The value is added where the mask is.
+MIEN_ALWAYS_INLINE Totals add_where(const Mask& m, const Totals& a, std::int32_t value) noexcept {
+  const __m128i v = _mm_set1_epi32(value);
+  Totals t;
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    t.parts[i] = _mm_add_epi32(a.parts[i], _mm_and_si128(m.parts[i], v));
+  }
+  return t;
+}
+MIEN_ALWAYS_INLINE Mask is_above(const Totals& a, std::int32_t bound) noexcept {
+  const __m128i b = _mm_set1_epi32(bound);
+  Mask m;
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) m.parts[i] = _mm_cmpgt_epi32(a.parts[i], b);
+  return m;
+}
+MIEN_ALWAYS_INLINE std::uint32_t bits(const Mask& m) noexcept {
+  const __m128i low = _mm_packs_epi32(m.parts[0], m.parts[1]);
+  const __m128i high = _mm_packs_epi32(m.parts[2], m.parts[3]);
+  return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
+}
+
+#else
 
 struct Values {
   std::uint16_t lanes[haar_block];
@@ -118,20 +237,21 @@ MIEN_ALWAYS_INLINE std::uint32_t bits(const Mask& m) noexcept {
   return word;
 }
 
+#endif  // MIEN_X86_TARGETS
+
 /// The value of a wide feature in a block of windows side by side.
-MIEN_ALWAYS_INLINE Floats wide_adjacent_values(const HaarWideNode& node,
-                                               const std::uint32_t* sums) noexcept {
+inline Floats wide_adjacent_values(const HaarWideNode& node, const std::uint32_t* sums) noexcept {
   std::uint32_t values[haar_block] = {};
   for (int k = 0; k < node.corner_count; ++k) {
     const std::uint32_t weight = static_cast<std::uint32_t>(node.weights[k]);
     const std::uint32_t* entries = sums + node.corners[k];
     for (int i = 0; i < haar_block; ++i) values[i] += weight * entries[i];
   }
-  Floats f;
+  float floats[haar_block];
   for (int i = 0; i < haar_block; ++i) {
-    f.lanes[i] = static_cast<float>(static_cast<std::int32_t>(values[i]));
+    floats[i] = static_cast<float>(static_cast<std::int32_t>(values[i]));
   }
-  return f;
+  return load_wide(floats);
 }
 
 /// The entries of haar_block windows, which begin at `origins` in a table, as
