@@ -28,11 +28,6 @@ struct TinyWide : Network<TinyWide, Input<1, 10, 12>, Conv2d<1, 6, Kernel<3>, Pa
   using Network::Network;
 };
 
-struct TinyColour : Network<TinyColour, Input<3, 4, 4>, Flatten, Dense<48, 7>> {
-  static constexpr std::string_view name = "tiny_colour";
-  using Network::Network;
-};
-
 const std::string tiny_path = MIEN_TEST_DATA "/tiny.mien";
 const std::string wide_path = MIEN_TEST_DATA "/tiny_wide.mien";
 const std::string colour_path = MIEN_TEST_DATA "/tiny_colour.mien";
