@@ -42,8 +42,7 @@ void add_options(CLI::App& app, Options& options) {
                               "write the input and what every layer puts out into this new folder, "
                               "as .npy files (float32, channels x height x width)");
   dump->type_name("DIR");
-  app.add_flag("--replay", options.replay,
-               "compute the file's test vectors again and compare");
+  app.add_flag("--replay", options.replay, "compute the file's test vectors again and compare");
   app.add_option("IMAGE", options.image,
                  "a picture of a face, JPEG, PNG, BMP, PGM or PPM, whose centre is the input of "
                  "--dump; default: the file's first verification vector")

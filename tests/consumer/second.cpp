@@ -1,3 +1,5 @@
 #include <mien/mien.hpp>
 
-double verify_in_second(const char* path) { return mien::Model::load(path).verify(); }
+double verify_in_second(const char* path) {
+  return mien::Model::load(path).verify();
+}

@@ -214,7 +214,7 @@ void CascadeScanner::for_each_word(Function&& function) const {
 
 /// The window of a word's bit.
 inline CascadeScanner::Window CascadeScanner::window(std::size_t word, std::int32_t first,
-                                                          int bit) const noexcept {
+                                                     int bit) const noexcept {
   return {first + bit, factors_[word * kernels::haar_word + static_cast<std::size_t>(bit)]};
 }
 
