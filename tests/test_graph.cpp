@@ -97,6 +97,16 @@ std::vector<float> random_values(std::size_t size, std::mt19937& random) {
   return values;
 }
 
+/// The message of the Error that making a Model of a graph throws.
+std::string model_error(const GraphWriter& writer) {
+  try {
+    Model(writer.file());
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
 /// All outputs of a model are those of its definition.
 void check_against_definition(const WeightFile& file, const InputSize& size, std::mt19937& random) {
   const Model model(file);
@@ -408,28 +418,20 @@ TEST_CASE("a network takes pictures of any size that its layers allow") {
 }
 
 TEST_CASE("a graph whose layers do not fit is refused by node and shapes") {
-  const auto error = [](const GraphWriter& writer) -> std::string {
-    try {
-      Model(writer.file());
-    } catch (const Error& thrown) {
-      return thrown.what();
-    }
-    return "no error";
-  };
   GraphWriter channels({3, 8, 8});
   channels.output("output", channels.add(conv(4, 5, 3), {0}));
-  CHECK(error(channels) ==
+  CHECK(model_error(channels) ==
         "random weights: node 0, 'layer1' (Conv2d): expected 4 input channels, found 3 x 8 x 8");
 
   GraphWriter sums({3, 8, 8});
   sums.output("output", sums.add(plain("Add"), {0, sums.add(conv(3, 5, 3), {0})}));
-  CHECK(error(sums) ==
+  CHECK(model_error(sums) ==
         "random weights: node 1, 'layer2' (Add): expected inputs of equal shape, found 3 x 8 x 8 "
         "and 5 x 6 x 6");
 
   GraphWriter joined({3, 8, 8});
   joined.output("output", joined.add(plain("Concatenate"), {0, joined.add(conv(3, 5, 3), {0})}));
-  CHECK(error(joined) ==
+  CHECK(model_error(joined) ==
         "random weights: node 1, 'layer2' (Concatenate): expected inputs of equal height and "
         "width, found 3 x 8 x 8 and 5 x 6 x 6");
 
@@ -437,29 +439,22 @@ TEST_CASE("a graph whose layers do not fit is refused by node and shapes") {
   Node dense = plain("Dense");
   dense.options = {3.0, 7.0, 1.0};
   flat.output("output", flat.add(dense, {0}));
-  CHECK(error(flat) ==
+  CHECK(model_error(flat) ==
         "random weights: node 0, 'layer1' (Dense): expected a flat vector, found 3 x 2 x 2");
 }
 
 TEST_CASE("options that numbers cannot hold are refused, not computed with") {
-  const auto error = [](const GraphWriter& writer) -> std::string {
-    try {
-      Model(writer.file());
-    } catch (const Error& thrown) {
-      return thrown.what();
-    }
-    return "no error";
-  };
   // A padding of 2^24 on all sides, time and again, outgrows an int.
   GraphWriter padded({1, 8, 8});
   int value = 0;
   for (int i = 0; i < 70; ++i) value = padded.add(conv(1, 1, 1, 1, 1 << 24), {value});
   padded.output("output", value);
-  CHECK(error(padded) ==
+  CHECK(model_error(padded) ==
         "random weights: node 0, 'layer1' (Conv2d): its output would be too large; its input is "
         "1 x 8 x 8");
 
   GraphWriter pooled({1, 8, 8});
   pooled.output("output", pooled.add(pool("AvgPool2d", 1 << 24, 1, 1 << 23), {0}));
-  CHECK(error(pooled) == "random weights: node 0, 'layer1' (AvgPool2d): its kernel is too large");
+  CHECK(model_error(pooled) ==
+        "random weights: node 0, 'layer1' (AvgPool2d): its kernel is too large");
 }
