@@ -84,10 +84,7 @@ class Conv2dGradient final : public Gradient {
     kernels_->add(size, to, values, kernels::Activation::none, to);
   }
 
-  bool is_depthwise() const noexcept {
-    return geometry_.groups > 1 && geometry_.groups == geometry_.in_channels &&
-           geometry_.groups == geometry_.out_channels;
-  }
+  bool is_depthwise() const noexcept { return kernels::depthwise_method.suits(geometry_); }
 
   /// What one output pixel adds to the input's gradient: [groups][KH][KW][I / groups].
   static constexpr int share_count(const kernels::WindowGeometry& g) {
