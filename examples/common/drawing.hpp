@@ -1,11 +1,6 @@
-// Boxes and text on a photo or an empty canvas, and that into a PNG file.
-//
-// Include it in one source file of a program: it brings stb_image_write's functions along.
+// Boxes and text on a photo or an empty canvas, and that into a PNG file by stb_image_write, whose
+// functions are in stb.cpp.
 #pragma once
-
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STB_IMAGE_WRITE_STATIC
-#define STBI_WRITE_NO_STDIO
 
 #include <algorithm>
 #include <cmath>

@@ -1,16 +1,5 @@
-// Image files into memory: JPEG, PNG, BMP, PGM and PPM by stb_image.
-//
-// Include it in one source file of a program: it brings stb_image's functions along.
+// Image files into memory: JPEG, PNG, BMP, PGM and PPM by stb_image, whose functions are in stb.cpp.
 #pragma once
-
-#define STB_IMAGE_IMPLEMENTATION
-#define STB_IMAGE_STATIC
-#define STBI_ONLY_JPEG
-#define STBI_ONLY_PNG
-#define STBI_ONLY_BMP
-#define STBI_ONLY_PNM
-#define STBI_NO_STDIO
-#define STBI_MAX_DIMENSIONS (1 << 28)  // load_image has a limit of its own
 
 #include <algorithm>
 #include <cstddef>
