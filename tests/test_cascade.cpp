@@ -15,6 +15,7 @@
 #include <mien/faces/haar/face_detector.hpp>
 
 #include "haar_file.hpp"
+#include "sanitized.hpp"
 #include "sealed_bytes.hpp"
 #include "vision_data.hpp"
 
@@ -164,7 +165,7 @@ TEST_CASE("a cascade changed behind its checksum is valid or an error" *
   for (const Bytes& file : small_files()) {
     REQUIRE_NOTHROW(load(file));
     for (std::size_t i = BinaryReader::header_size; i < file.size(); ++i) {
-      for (int value = 0; value < 256; ++value) {
+      for (int value = 0; value < 256; value += sanitized ? 17 : 1) {
         Bytes bytes = file;
         bytes[i] = static_cast<std::uint8_t>(value);
         try_out(bytes);
@@ -174,7 +175,7 @@ TEST_CASE("a cascade changed behind its checksum is valid or an error" *
   std::mt19937 generator(1);
   for (const std::string& path : {stumps_path, trees_path}) {
     const Bytes file = read_file(path);
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < rounds(3000); ++i) {
       Bytes bytes = file;
       for (unsigned change = 0; change <= generator() % 3; ++change) {
         const std::size_t place =

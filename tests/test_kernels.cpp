@@ -10,6 +10,8 @@
 
 #include <mien/kernels/nn.hpp>
 
+#include "sanitized.hpp"
+
 namespace {
 
 using namespace mien;
@@ -248,7 +250,7 @@ void check_every_method(const WindowGeometry& g, Setting setting, Random& random
 
 /// Shapes for one of Winograd's methods, some of them of fewer tiles than it suits.
 void check_winograd(const ConvolutionMethod& method, int kernel, Random& random) {
-  for (int round = 0; round < 48; ++round) {
+  for (int round = 0; round < rounds(48); ++round) {
     WindowGeometry g{};
     g.groups = round % 4 == 0 ? random.between(2, 3) : 1;
     g.in_channels = g.groups * winograd_channels * random.between(1, 4);
@@ -275,7 +277,7 @@ void check_winograd(const ConvolutionMethod& method, int kernel, Random& random)
 
 TEST_CASE("convolutions by every method that suits agree with their definition") {
   Random random(1);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < rounds(300); ++round) {
     WindowGeometry g = random.window(3);
     g.groups = round % 4 == 0 ? random.between(2, 4) : 1;
     g.in_channels = g.groups * random.between(1, 20);
@@ -329,7 +331,7 @@ TEST_CASE("minimal filtering agrees with the definition of convolution") {
 
 TEST_CASE("depthwise convolution agrees with its definition") {
   Random random(3);
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < rounds(400); ++round) {
     WindowGeometry g = random.window(3);
     if (round % 4 == 0) {  // which have a loop of their own
       g.kernel_height = g.kernel_width = 3;
@@ -409,7 +411,7 @@ TEST_CASE("a packed convolution computes as its method does") {
 
 TEST_CASE("max_pool2d agrees with its definition") {
   Random random(4);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < rounds(300); ++round) {
     WindowGeometry g = random.window(3);
     g.in_channels = g.out_channels = random.between(1, 70);
     const auto offset = static_cast<std::size_t>(random.between(0, 15));
@@ -425,7 +427,7 @@ TEST_CASE("max_pool2d agrees with its definition") {
 
 TEST_CASE("avg_pool2d agrees with its definition") {
   Random random(6);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < rounds(300); ++round) {
     WindowGeometry g = random.window(3);
     g.in_channels = g.out_channels = random.between(1, 70);
     const auto offset = static_cast<std::size_t>(random.between(0, 15));
