@@ -118,14 +118,14 @@ def interrupt_in_epoch(monkeypatch, epoch: int) -> None:
     "options",
     [
         (),
-        ("--optimizer", "adam", "--schedule", "plateau", "--schedule-patience", "0", "--bf16"),
+        ("--optimizer", "adam", "--schedule", "plateau", "--schedule-patience", "0"),
         ("--mixup", "0.4", "--crops-per-image", "2", "--votes-weight", "0.3", "--channels-last"),
         ("--optimizer", "averaged-sgd", "--teacher", "TEACHER", "--ema", "0", "--channels-last"),
         ("--start-from", "TEACHER", "--votes-weight", "0.5", "--warmup-epochs", "1"),
     ],
     ids=[
         "default",
-        "adam-plateau-bf16",
+        "adam-plateau",
         "mixup-crops-votes",
         "averaged-sgd-teacher",
         "start-votes",
@@ -147,7 +147,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
 
 def test_small_networks_train_a_step_and_are_judged(data, tmp_path):
     for name in ("fer_net", "vgg10", "inception_fer", "resnet33"):
-        short = ("--epochs", 1, "--batch-size", IMAGES, "--bf16", "--channels-last")
+        short = ("--epochs", 1, "--batch-size", IMAGES, "--channels-last")
         assert main(command(data, tmp_path / name, "--network", name, *short)) == 0
         before = network_info(name).build().state_dict()
         network, model = load_network(tmp_path / name / "best.pt")
@@ -155,6 +155,14 @@ def test_small_networks_train_a_step_and_are_judged(data, tmp_path):
         for key, tensor in model.state_dict().items():
             assert tensor.shape == before[key].shape and torch.isfinite(tensor).all(), key
         assert (tmp_path / name / "report.json").exists()
+
+
+def test_bf16_trains_alike_with_fewer_digits(data, tmp_path):
+    for name, options in (("fp32", ()), ("bf16", ("--bf16",))):
+        assert main(command(data, tmp_path / name, "--epochs", 1, *options)) == 0
+    (full,), (half,) = log(tmp_path / "fp32"), log(tmp_path / "bf16")
+    assert half["loss"] != full["loss"]
+    assert half["loss"] == pytest.approx(full["loss"], rel=0.05)
 
 
 @pytest.mark.parametrize(("student", "teacher"), [("mini_fer", "vgg10"), ("vgg10", "mini_fer")])
