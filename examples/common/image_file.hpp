@@ -1,4 +1,5 @@
-// Image files into memory: JPEG, PNG, BMP, PGM and PPM by stb_image, whose functions are in stb.cpp.
+// Image files into memory: JPEG, PNG, BMP, PGM and PPM by stb_image, whose functions are in
+// stb.cpp.
 #pragma once
 
 #include <algorithm>

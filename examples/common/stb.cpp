@@ -1,5 +1,5 @@
-// The functions of stb_image and stb_image_write, compiled once for all programs: what image_file.hpp
-// and drawing.hpp need of them.
+// The functions of stb_image and stb_image_write, compiled once for all programs: what
+// image_file.hpp and drawing.hpp need of them.
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
