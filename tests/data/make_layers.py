@@ -8,7 +8,7 @@ test vector; the .inc file lists them with their C++ types for test_layers.cpp.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from mien_tools.export import graph_tensors
+from mien_tools.graph import Graph, Input, Node, Output
 from mien_tools.header import cpp_type
-from mien_tools.layer import Case
+from mien_tools.layer import Case, Layer
 from mien_tools.layers import LAYERS
 from mien_tools.networks.mini_fer import InvertedResidual
 from mien_tools.trace import trace
@@ -334,8 +335,42 @@ def as_image(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.dim() == 3 else tensor[:, None, None]
 
 
+class Recorded(nn.Module):
+    """A layer as its record computes it, with random tensors."""
+
+    def __init__(self, record: Layer, options: dict[str, float]):
+        super().__init__()
+        self.record, self.options = record, record.resolve(options)
+        for role, shape in record.tensor_shapes(self.options).items():
+            value = torch.rand(shape) + 0.5 if role == "running_var" else torch.randn(shape)
+            self.register_parameter(role, nn.Parameter(value))
+
+    def forward(self, x):
+        return self.record.reference(self.options, [x], list(self.parameters()))
+
+
+def layer_of_options(name: str, record: Layer, case: Case) -> WeightFile:
+    """A network of one layer with these options, an input and its output."""
+    torch.manual_seed(zlib.crc32(name.encode()))
+    x = 4 * torch.randn(case.input_shape)
+    module = Recorded(record, case.module)
+    tensors = tuple(
+        NamedTensor(role, values.detach().numpy()) for role, values in module.named_parameters()
+    )
+    with torch.no_grad():
+        y = module.double()(as_image(x).double()[None])[0]
+    channels, height, width = as_image(x).shape
+    node = Node(
+        record.kind, (0,), record.without_defaults(case.module), tuple(t.name for t in tensors)
+    )
+    graph = Graph((Input(channels, height, width),), (node,), (Output(1),))
+    return one_vector_file(name, graph, tensors, x, y)
+
+
 def layer_file(name: str, case: Case) -> WeightFile:
     """The case's network with an input and its output."""
+    if isinstance(case.module, Mapping):
+        return layer_of_options(name, LAYERS[name.rpartition("_")[0]], case)
     module = nn.Sequential(case.module).eval()
     randomise(module, seed=zlib.crc32(name.encode()))
     x = 4 * torch.randn(case.input_shape)
@@ -343,6 +378,20 @@ def layer_file(name: str, case: Case) -> WeightFile:
     module.double()
     with torch.no_grad():
         y = module(x.double()[None])[0]
+    tensors = tuple(
+        NamedTensor(tensor, values.float().numpy())
+        for tensor, values in graph_tensors(graph, module).items()
+    )
+    return one_vector_file(name, graph, tensors, x, y)
+
+
+def one_vector_file(
+    name: str,
+    graph: Graph,
+    tensors: tuple[NamedTensor, ...],
+    x: torch.Tensor,
+    y: torch.Tensor,
+) -> WeightFile:
     channels = graph.inputs[0].channels
     vector = TestVector(
         (as_image(x).numpy(),), (OutputSample(y.flatten().numpy().astype(np.float32)),)
@@ -350,10 +399,7 @@ def layer_file(name: str, case: Case) -> WeightFile:
     return WeightFile(
         name,
         graph,
-        tuple(
-            NamedTensor(tensor, values.float().numpy())
-            for tensor, values in graph_tensors(graph, module).items()
-        ),
+        tensors,
         preprocessing=Preprocessing(0, (0.0,) * channels, (1.0,) * channels),
         vectors=(vector,),
         replayed=1,

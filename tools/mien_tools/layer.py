@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from mien_tools.onnx_node import OnnxNode, Value
+
 # The most that a number of channels, a kernel's side and the like can be.
 LARGEST_OPTION = 1 << 24
 
@@ -58,10 +60,12 @@ class Option:
 class Case:
     """A test of a layer or of several: a module, and the shape of what goes in.
 
-    `cpp` is its C++ type, where that is not to be the one that mien_tools.header writes.
+    In place of a module stand the options of a layer where PyTorch has no module with them: what is
+    expected is then what the record's reference() computes. `cpp` is its C++ type, where that is
+    not to be the one that mien_tools.header writes.
     """
 
-    module: "nn.Module"
+    module: "nn.Module | Options"
     input_shape: Shape
     cpp: str = ""
 
@@ -104,6 +108,9 @@ class Call:
 # **options) with the arguments that carry no images. None: the call does nothing.
 Converter = Callable[..., dict[str, float] | None]
 
+# Makes layers of a node of ONNX and returns the value that they put out.
+OnnxConverter = Callable[["OnnxNode"], "Value"]
+
 
 class Layer:
     """The record of a kind of layer; the defaults are those of a function of one image.
@@ -135,6 +142,10 @@ class Layer:
 
         What ends in "_" changes its first argument.
         """
+        return {}
+
+    def operators(self) -> dict[str, "OnnxConverter"]:
+        """By an operator of ONNX: how one of its nodes becomes this layer."""
         return {}
 
     def check(self, options: Options) -> None:

@@ -1,6 +1,7 @@
 """Records of layers: they agree with themselves, with PyTorch, and with what is written of them."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ CASES = [
     pytest.param(record, case, id=f"{kind} {number}")
     for kind, record in LAYERS.items()
     for number, case in enumerate(record.cases())
+    if not isinstance(case.module, Mapping)
+]
+OPTIONS = [
+    pytest.param(record, case, id=f"{kind} {number}")
+    for kind, record in LAYERS.items()
+    for number, case in enumerate(record.cases())
+    if isinstance(case.module, Mapping)
 ]
 
 
@@ -43,10 +51,19 @@ def test_records_know_shapes_and_tensors(record: Layer, case: Case) -> None:
     assert names <= set(record.cpp_names)
 
 
+@pytest.mark.parametrize(("record", "case"), OPTIONS)
+def test_records_of_options_know_their_shapes(record: Layer, case: Case) -> None:
+    options = record.resolve(case.module)
+    shape = (*case.input_shape, 1, 1)[:3]
+    tensors = [torch.ones(size).double() for size in record.tensor_shapes(options).values()]
+    output = record.reference(options, [torch.zeros(1, *shape).double()], tensors)
+    assert output.shape[1:] == record.output_shape(options, [shape])
+
+
 @pytest.mark.parametrize("record", LAYERS.values(), ids=LAYERS)
 def test_records_say_what_they_must(record: Layer) -> None:
     assert record.plain_name and record.summary and record.onnx
-    assert record.modules() or record.functions()
+    assert record.modules() or record.functions() or record.operators()
     assert record.cases()
     names = [option.name for option in record.options]
     assert len(set(names)) == len(names)

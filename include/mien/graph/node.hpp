@@ -71,7 +71,7 @@ struct LayerType;
 
 /// One layer of a network.
 struct Node {
-  static constexpr int most_options = 10;
+  static constexpr int most_options = 16;
 
   const LayerType* layer = nullptr;
   /// In the order of the layer's own list.
