@@ -502,6 +502,109 @@ TEST_CASE("add agrees with its definition") {
   }
 }
 
+namespace {
+
+constexpr ElementwiseFunction functions[] = {
+    {Elementwise::relu},
+    {Elementwise::relu6},
+    {Elementwise::clip, -1.5f, 2.5f},
+    {Elementwise::leaky_relu, 0.1f},
+    {Elementwise::elu, 0.7f},
+    {Elementwise::selu},
+    {Elementwise::sigmoid},
+    {Elementwise::tanh},
+    {Elementwise::silu},
+    {Elementwise::hard_sigmoid, 0.2f, 0.5f},
+    {Elementwise::hard_swish},
+    {Elementwise::gelu},
+    {Elementwise::gelu, 1.0f},
+    {Elementwise::mish},
+    {Elementwise::softplus},
+};
+
+}  // namespace
+
+TEST_CASE("elementwise functions agree with their definitions") {
+  Random random(11);
+  constexpr float guard = 54321.0f;
+  for (const ElementwiseFunction& function : functions) {
+    CAPTURE(static_cast<int>(function.kind));
+    for (std::size_t size = 1; size < 70; ++size) {
+      auto input = random.values(size);
+      // From where functions are straight lines to where their slope is that at 0.
+      for (float& value : input) value *= size % 3 == 0 ? 30.0f : size % 3 == 1 ? 3.0f : 1e-3f;
+      std::vector<float> output = input;
+      output.push_back(guard);
+      chosen().elementwise(function, size, output.data(), output.data());
+      for (std::size_t i = 0; i < size; ++i) {
+        const double expected = naive::value(function, double{input[i]});
+        CAPTURE(input[i]);
+        CAPTURE(expected);
+        CAPTURE(output[i]);
+        // Exponentials of large numbers have the rounding of their argument; tails may vanish.
+        const double allowed =
+            8e-7 * std::abs(expected) + 1e-8 * std::min(1.0, std::abs(double{input[i]}));
+        REQUIRE(std::abs(double{output[i]} - expected) <= allowed);
+      }
+      REQUIRE(output.back() == guard);
+    }
+    constexpr float largest = std::numeric_limits<float>::max() / 2.0f;
+    for (const float extreme : {largest, -largest}) {
+      std::vector<float> values(35, extreme);
+      chosen().elementwise(function, values.size(), values.data(), values.data());
+      const auto expected = static_cast<float>(naive::value(function, double{extreme}));
+      CAPTURE(extreme);
+      for (const float value : values) CHECK(value == doctest::Approx(expected).epsilon(1e-6));
+    }
+    std::vector<float> values(35, std::numeric_limits<float>::quiet_NaN());
+    chosen().elementwise(function, values.size(), values.data(), values.data());
+    CHECK(std::all_of(values.begin(), values.end(), [](float value) { return std::isnan(value); }));
+  }
+}
+
+TEST_CASE("derivatives of elementwise functions are differences of their values") {
+  for (const ElementwiseFunction& function : functions) {
+    CAPTURE(static_cast<int>(function.kind));
+    for (double x = -8.05; x < 8.0; x += 0.1) {
+      CAPTURE(x);
+      constexpr double step = 1e-5;
+      const double difference = naive::value(function, x + step) - naive::value(function, x - step);
+      CHECK(naive::derivative(function, x) ==
+            doctest::Approx(difference / (2.0 * step)).epsilon(1e-6));
+    }
+  }
+}
+
+TEST_CASE("scale_channels and prelu agree with their definitions") {
+  Random random(12);
+  for (std::size_t channels = 1; channels < 70; ++channels) {
+    CAPTURE(channels);
+    constexpr float guard = 54321.0f;
+    const auto pixels = static_cast<std::size_t>(random.between(1, 5));
+    const auto input = random.values(pixels * channels);
+    const auto scale = random.values(channels);
+    const auto shift = random.values(channels);
+    std::vector<float> expected(input.size());
+    const auto check = [&](const char* what, const std::vector<float>& output) {
+      std::vector<float> bounds = absolute(input);
+      for (float& bound : bounds) bound = 8.0f * unit_roundoff * (bound + 1.0f) * 3.0f;
+      check_close(what, expected, output.data(), bounds);
+      REQUIRE(output.back() == guard);
+    };
+    std::vector<float> output = input;
+    output.push_back(guard);
+    naive::scale_channels(pixels, channels, input.data(), scale.data(), shift.data(),
+                          expected.data());
+    chosen().scale_channels(pixels, channels, output.data(), scale.data(), shift.data(),
+                            output.data());
+    check("scale_channels", output);
+    std::copy(input.begin(), input.end(), output.begin());
+    naive::prelu(pixels, channels, input.data(), scale.data(), expected.data());
+    chosen().prelu(pixels, channels, output.data(), scale.data(), output.data());
+    check("prelu", output);
+  }
+}
+
 TEST_CASE("what is not a number passes through activations") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const auto is_nan = [](float value) { return std::isnan(value); };

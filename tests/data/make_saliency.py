@@ -158,6 +158,22 @@ LAYERS = [
         ),
         (4, 6, 7),
     ),
+    ("Sigmoid", nn.Sigmoid(), (3, 4, 5)),
+    ("Tanh", nn.Tanh(), (3, 4, 5)),
+    ("SiLU", nn.SiLU(), (3, 4, 5)),
+    ("HardSwish", nn.Hardswish(), (3, 4, 5)),
+    ("HardSigmoid<>", nn.Hardsigmoid(), (3, 4, 5)),
+    ("LeakyReLU<std::ratio<1, 5>>", nn.LeakyReLU(0.2), (3, 4, 5)),
+    ("PReLU<7>", nn.PReLU(7), (7, 3, 4)),
+    ("PReLU<1>", nn.PReLU(), (7, 3, 4)),
+    ("ELU<std::ratio<7, 10>>", nn.ELU(0.7), (3, 4, 5)),
+    ("SELU", nn.SELU(), (3, 4, 5)),
+    ("GELU", nn.GELU(), (3, 4, 5)),
+    ("TanhGELU", nn.GELU("tanh"), (3, 4, 5)),
+    ("Mish", nn.Mish(), (3, 4, 5)),
+    ("Clip<std::ratio<-5, 2>, std::ratio<9, 2>>", nn.Hardtanh(-2.5, 4.5), (3, 4, 5)),
+    ("Softplus", nn.Softplus(), (3, 4, 5)),
+    ("LogSoftmax", nn.LogSoftmax(1), (5, 2, 3)),
 ]
 
 

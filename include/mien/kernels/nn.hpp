@@ -10,6 +10,7 @@
 #include <mien/kernels/nn/convolution/methods.hpp>
 #include <mien/kernels/nn/convolution/naive.hpp>
 #include <mien/kernels/nn/convolution/packed_convolution.hpp>
+#include <mien/kernels/nn/elementwise.hpp>
 #include <mien/kernels/nn/epilogue.hpp>
 #include <mien/kernels/nn/geometry.hpp>
 #include <mien/kernels/nn/kernel_table.hpp>

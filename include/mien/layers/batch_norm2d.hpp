@@ -92,6 +92,8 @@ struct BatchNorm2d {
 #include <string>
 
 #include <mien/error.hpp>
+#include <mien/kernels/nn.hpp>
+#include <mien/layers/channel_pattern.hpp>
 
 namespace mien::detail {
 
@@ -127,28 +129,32 @@ MIEN_INLINE void ChannelScale::fold_into(std::vector<float>& weight,
 class BatchNormStep final : public Step {
  public:
   BatchNormStep(const Node& node, const TensorShape& shape, const NodeTensors& tensors)
-      : pixels_(static_cast<int>(shape.pixels())) {
+      : kernels_(&kernels::chosen_table()),
+        pattern_(static_cast<std::size_t>(shape.channels)),
+        size_(shape.size()) {
     const ChannelScale folded(node, tensors);
     scale_.assign(folded.scale.begin(), folded.scale.end());
     shift_.assign(folded.shift.begin(), folded.shift.end());
+    pattern_.repeat(scale_);
+    pattern_.repeat(shift_);
   }
 
   void run(int count, const float* const* inputs, const float*, float*,
            float* output) const noexcept override {
-    const float* input = inputs[0];
-    const std::size_t channels = scale_.size();
-    for (int pixel = 0; pixel < count * pixels_; ++pixel) {
-      for (std::size_t c = 0; c < channels; ++c) output[c] = input[c] * scale_[c] + shift_[c];
-      input += channels;
-      output += channels;
-    }
+    pattern_.each(static_cast<std::size_t>(count) * size_,
+                  [&](std::size_t at, std::size_t pixels, std::size_t channels) {
+                    kernels_->scale_channels(pixels, channels, inputs[0] + at, scale_.data(),
+                                             shift_.data(), output + at);
+                  });
   }
 
-  int pixels() const noexcept { return pixels_; }
-  const std::vector<float>& scale() const noexcept { return scale_; }
+  std::size_t size() const noexcept { return size_; }
+  float scale(std::size_t index) const noexcept { return scale_[index % scale_.size()]; }
 
  private:
-  int pixels_;
+  const kernels::KernelTable* kernels_;
+  ChannelPattern pattern_;
+  std::size_t size_;
   std::vector<float> scale_;
   std::vector<float> shift_;
 };
@@ -163,10 +169,8 @@ class BatchNormGradient final : public StepGradient<BatchNormStep> {
 
   void backward(const float* const*, const float*, const float* output_gradient, float*,
                 float* const* input_gradients) const noexcept override {
-    const std::vector<float>& scale = step().scale();
-    float* to = input_gradients[0];
-    for (int pixel = 0; pixel < step().pixels(); ++pixel) {
-      for (const float factor : scale) *to++ = *output_gradient++ * factor;
+    for (std::size_t i = 0; i < step().size(); ++i) {
+      input_gradients[0][i] = output_gradient[i] * step().scale(i);
     }
   }
 };

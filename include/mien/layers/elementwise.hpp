@@ -7,6 +7,7 @@
 #include <mien/config.hpp>
 #include <mien/graph/node.hpp>
 #include <mien/graph/step.hpp>
+#include <mien/kernels/nn/elementwise.hpp>
 
 namespace mien::detail {
 
@@ -14,22 +15,44 @@ constexpr ShapeResult same_shape(const Node&, const TensorShape* inputs, int) {
   return {inputs[0], ShapeProblem::none, 0};
 }
 
-template <class Function>
-std::unique_ptr<Step> make_elementwise_step(const StepContext& context);
+/// The kernels' function; its parameters are the layer's first two options.
+template <kernels::Elementwise kind>
+constexpr kernels::ElementwiseFunction elementwise_function(const Node& node) {
+  return {kind, static_cast<float>(node.options[0]), static_cast<float>(node.options[1])};
+}
 
-/// The layer of a function with two static members:
-///
-///   float value(float input)
-///   float derivative(float input, float value)
-template <class Function>
-constexpr LayerType make_elementwise_type(std::string_view name) {
+std::unique_ptr<Step> make_elementwise_step(const kernels::ElementwiseFunction& function,
+                                            const TensorShape& shape);
+
+template <kernels::Elementwise kind>
+std::unique_ptr<Step> make_elementwise_step(const StepContext& context) {
+  return make_elementwise_step(elementwise_function<kind>(context.node), context.output);
+}
+
+/// The layer of a function that the kernels know.
+template <kernels::Elementwise kind>
+constexpr LayerType make_elementwise_type(std::string_view name, const Option* options = nullptr,
+                                          int option_count = 0) {
   LayerType type;
   type.name = name;
+  type.options = options;
+  type.option_count = option_count;
   type.output_shape = &same_shape;
   type.is_in_place = true;
-  type.make_step = &make_elementwise_step<Function>;
+  type.make_step = &make_elementwise_step<kind>;
   return type;
 }
+
+std::unique_ptr<Gradient> make_elementwise_gradient(const kernels::ElementwiseFunction& function,
+                                                    const TensorShape& shape);
+
+/// GradientOf an elementwise layer.
+template <kernels::Elementwise kind>
+struct ElementwiseGradientOf {
+  static std::unique_ptr<Gradient> make(const GradientContext& context) {
+    return make_elementwise_gradient(elementwise_function<kind>(context.node), context.output);
+  }
+};
 
 }  // namespace mien::detail
 
@@ -37,52 +60,51 @@ constexpr LayerType make_elementwise_type(std::string_view name) {
 
 #include <cstddef>
 
+#include <mien/kernels/nn.hpp>
+
 namespace mien::detail {
 
-template <class Function>
 class ElementwiseStep final : public Step {
  public:
-  explicit ElementwiseStep(std::size_t size) : size_(size) {}
+  ElementwiseStep(const kernels::ElementwiseFunction& function, std::size_t size)
+      : kernels_(&kernels::chosen_table()), function_(function), size_(size) {}
 
+  const kernels::ElementwiseFunction& function() const noexcept { return function_; }
   std::size_t size() const noexcept { return size_; }
 
   void run(int count, const float* const* inputs, const float*, float*,
            float* output) const noexcept override {
-    const float* const input = inputs[0];
-    const std::size_t size = static_cast<std::size_t>(count) * size_;
-    for (std::size_t i = 0; i < size; ++i) output[i] = Function::value(input[i]);
+    kernels_->elementwise(function_, static_cast<std::size_t>(count) * size_, inputs[0], output);
   }
 
  private:
+  const kernels::KernelTable* kernels_;
+  kernels::ElementwiseFunction function_;
   std::size_t size_;
 };
 
-template <class Function>
-std::unique_ptr<Step> make_elementwise_step(const StepContext& context) {
-  return std::make_unique<ElementwiseStep<Function>>(context.output.size());
+MIEN_INLINE std::unique_ptr<Step> make_elementwise_step(
+    const kernels::ElementwiseFunction& function, const TensorShape& shape) {
+  return std::make_unique<ElementwiseStep>(function, shape.size());
 }
 
-template <class Function>
-class ElementwiseGradient final : public StepGradient<ElementwiseStep<Function>> {
+class ElementwiseGradient final : public StepGradient<ElementwiseStep> {
  public:
-  using StepGradient<ElementwiseStep<Function>>::StepGradient;
+  using StepGradient::StepGradient;
 
-  void backward(const float* const* inputs, const float* output, const float* output_gradient,
-                float*, float* const* input_gradients) const noexcept override {
-    for (std::size_t i = 0; i < this->step().size(); ++i) {
-      input_gradients[0][i] = output_gradient[i] * Function::derivative(inputs[0][i], output[i]);
+  void backward(const float* const* inputs, const float*, const float* output_gradient, float*,
+                float* const* input_gradients) const noexcept override {
+    for (std::size_t i = 0; i < step().size(); ++i) {
+      const double slope = kernels::naive::derivative(step().function(), double{inputs[0][i]});
+      input_gradients[0][i] = static_cast<float>(double{output_gradient[i]} * slope);
     }
   }
 };
 
-/// GradientOf an elementwise layer.
-template <class Function>
-struct ElementwiseGradientOf {
-  static std::unique_ptr<Gradient> make(const GradientContext& context) {
-    return std::make_unique<ElementwiseGradient<Function>>(
-        ElementwiseStep<Function>(context.output.size()));
-  }
-};
+MIEN_INLINE std::unique_ptr<Gradient> make_elementwise_gradient(
+    const kernels::ElementwiseFunction& function, const TensorShape& shape) {
+  return std::make_unique<ElementwiseGradient>(ElementwiseStep(function, shape.size()));
+}
 
 }  // namespace mien::detail
 

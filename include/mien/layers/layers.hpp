@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <mien/config.hpp>
+#include <mien/layers/activations.hpp>
 #include <mien/layers/add.hpp>
 #include <mien/layers/avg_pool2d.hpp>
 #include <mien/layers/batch_norm2d.hpp>
@@ -13,7 +14,9 @@
 #include <mien/layers/flatten.hpp>
 #include <mien/layers/inverted_residual.hpp>
 #include <mien/layers/local_response_norm.hpp>
+#include <mien/layers/log_softmax.hpp>
 #include <mien/layers/max_pool2d.hpp>
+#include <mien/layers/prelu.hpp>
 #include <mien/layers/relu.hpp>
 #include <mien/layers/sequential.hpp>
 #include <mien/layers/softmax.hpp>
@@ -22,11 +25,18 @@ namespace mien {
 
 inline constexpr const LayerType* layer_types[] = {
     &detail::add::type,          &detail::avg_pool2d::type,
-    &detail::batch_norm2d::type, &detail::concatenate::type,
-    &detail::conv2d::type,       &detail::dense::type,
-    &detail::flatten::type,      &detail::local_response_norm::type,
-    &detail::max_pool2d::type,   &detail::relu_type,
-    &detail::relu6_type,         &detail::softmax::type,
+    &detail::batch_norm2d::type, &detail::clip_type,
+    &detail::concatenate::type,  &detail::conv2d::type,
+    &detail::dense::type,        &detail::elu_type,
+    &detail::flatten::type,      &detail::gelu_type,
+    &detail::hard_sigmoid_type,  &detail::hard_swish_type,
+    &detail::leaky_relu_type,    &detail::local_response_norm::type,
+    &detail::log_softmax::type,  &detail::max_pool2d::type,
+    &detail::mish_type,          &detail::prelu::type,
+    &detail::relu_type,          &detail::relu6_type,
+    &detail::selu_type,          &detail::sigmoid_type,
+    &detail::silu_type,          &detail::softmax::type,
+    &detail::softplus_type,      &detail::tanh_type,
 };
 
 /// The layer of a name; null if there is none.

@@ -3,32 +3,20 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <limits>
 #include <memory>
-#include <ratio>
 
 #include <mien/config.hpp>
 #include <mien/graph/node.hpp>
 #include <mien/graph/step.hpp>
 #include <mien/kernels/nn/local_response_norm.hpp>
 #include <mien/layers/elementwise.hpp>
+#include <mien/layers/numbers.hpp>
 #include <mien/tensor.hpp>
 
 namespace mien {
 
 namespace detail {
-
-/// A std::ratio as a number, and what there is to say of another type.
-template <class Number>
-struct RatioValue {
-  static constexpr bool is_ratio = false;
-  static constexpr double value = 1.0;
-};
-template <std::intmax_t Numerator, std::intmax_t Denominator>
-struct RatioValue<std::ratio<Numerator, Denominator>> {
-  static constexpr bool is_ratio = true;
-  static constexpr double value = static_cast<double>(Numerator) / static_cast<double>(Denominator);
-};
 
 namespace local_response_norm {
 

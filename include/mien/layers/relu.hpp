@@ -5,6 +5,7 @@
 #include <mien/config.hpp>
 #include <mien/graph/node.hpp>
 #include <mien/layers/elementwise.hpp>
+#include <mien/layers/numbers.hpp>
 
 namespace mien {
 
@@ -13,48 +14,26 @@ namespace detail {
 // What is not a number stays so, as in PyTorch. Where a rectifier cuts, bounds included, its
 // derivative is taken to be 0.
 
-struct ReLUFunction {
-  static float value(float x) noexcept { return x < 0.0f ? 0.0f : x; }
-  static float derivative(float, float y) noexcept { return y > 0.0f ? 1.0f : 0.0f; }
-};
-
-struct ReLU6Function {
-  static float value(float x) noexcept { return x < 0.0f ? 0.0f : (x > 6.0f ? 6.0f : x); }
-  static float derivative(float, float y) noexcept { return y > 0.0f && y < 6.0f ? 1.0f : 0.0f; }
-};
-
-template <class Function>
+template <kernels::Elementwise kind>
 constexpr LayerType make_rectifier_type(std::string_view name, kernels::Activation activation) {
-  LayerType type = make_elementwise_type<Function>(name);
+  LayerType type = make_elementwise_type<kind>(name);
   type.fused_as = FusedAs::activation;
   type.activation = activation;
   return type;
 }
 
 inline constexpr LayerType relu_type =
-    make_rectifier_type<ReLUFunction>("ReLU", kernels::Activation::relu);
+    make_rectifier_type<kernels::Elementwise::relu>("ReLU", kernels::Activation::relu);
 inline constexpr LayerType relu6_type =
-    make_rectifier_type<ReLU6Function>("ReLU6", kernels::Activation::relu6);
+    make_rectifier_type<kernels::Elementwise::relu6>("ReLU6", kernels::Activation::relu6);
 
 }  // namespace detail
 
 /// max(0, x)
-struct ReLU {
-  static constexpr Node node() {
-    Node node;
-    node.layer = &detail::relu_type;
-    return node;
-  }
-};
+struct ReLU : detail::LayerOfNumbers<detail::relu_type> {};
 
 /// min(max(0, x), 6)
-struct ReLU6 {
-  static constexpr Node node() {
-    Node node;
-    node.layer = &detail::relu6_type;
-    return node;
-  }
-};
+struct ReLU6 : detail::LayerOfNumbers<detail::relu6_type> {};
 
 }  // namespace mien
 
@@ -63,9 +42,10 @@ struct ReLU6 {
 namespace mien {
 
 template <>
-struct GradientOf<detail::relu_type> : detail::ElementwiseGradientOf<detail::ReLUFunction> {};
+struct GradientOf<detail::relu_type> : detail::ElementwiseGradientOf<kernels::Elementwise::relu> {};
 template <>
-struct GradientOf<detail::relu6_type> : detail::ElementwiseGradientOf<detail::ReLU6Function> {};
+struct GradientOf<detail::relu6_type> : detail::ElementwiseGradientOf<kernels::Elementwise::relu6> {
+};
 
 }  // namespace mien
 

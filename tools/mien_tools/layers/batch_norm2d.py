@@ -19,6 +19,21 @@ class BatchNorm2d(Layer):
     def modules(self):
         return {"BatchNorm2d": _convert, "BatchNorm1d": _convert}
 
+    def operators(self):
+        return {"BatchNormalization": self._convert_node}
+
+    def _convert_node(self, node):
+        if node.attribute("training_mode", 0):
+            raise node.fail("running statistics (training_mode=0)", "training_mode=1")
+        epsilon = float(np.float32(node.attribute("epsilon", EPSILON)))
+        tensors = [node.tensor(index) for index in range(1, 5)]
+        if epsilon != float(np.float32(EPSILON)):
+            weight, variance = fold_epsilon(node.constant(1), node.constant(4), epsilon)
+            if not np.array_equal(weight, node.constant(1)):
+                tensors[0] = node.new_tensor("weight", weight.astype(np.float32))
+            tensors[3] = node.new_tensor("running_var", variance.astype(np.float32))
+        return node.make(self, {"channels": len(node.constant(1))}, tensors=tensors)
+
     def tensor_shapes(self, options):
         roles = ("weight", "bias", "running_mean", "running_var")
         return dict.fromkeys(roles, (options["channels"],))

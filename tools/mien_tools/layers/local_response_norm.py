@@ -1,13 +1,9 @@
 """LocalResponseNorm."""
 
-import math
-from fractions import Fraction
-
 from mien_tools.layer import Call, Case, Layer, LayerError, Option
+from mien_tools.numbers import LARGEST_RATIO, cpp_ratio, ratio
 from mien_tools.shapes import shape_text
 
-# The largest numerator and denominator of std::ratio.
-_LARGEST_RATIO = 2**63 - 1
 _CONSTANTS = ("alpha", "beta", "k")
 
 
@@ -18,7 +14,7 @@ class LocalResponseNorm(Layer):
     onnx = "LRN"
     options = (
         Option("size"),
-        *(Option(name, least=0, most=_LARGEST_RATIO, whole=False) for name in _CONSTANTS),
+        *(Option(name, least=0, most=LARGEST_RATIO, whole=False) for name in _CONSTANTS),
     )
     cpp_names = ("LocalResponseNorm",)
 
@@ -43,7 +39,7 @@ class LocalResponseNorm(Layer):
         return functional.local_response_norm(inputs[0], options["size"], *constants)
 
     def cpp(self, options):
-        ratios = ", ".join(_cpp_ratio(_ratio(options[name])) for name in _CONSTANTS)
+        ratios = ", ".join(cpp_ratio(options[name]) for name in _CONSTANTS)
         return f"LocalResponseNorm<{options['size']}, {ratios}>"
 
     def cases(self):
@@ -70,32 +66,9 @@ def _convert(
         raise call.fail("k of more than 0", f"k={k!r}")
     constants = dict(zip(_CONSTANTS, (alpha, beta, k), strict=True))
     for name, value in constants.items():
-        if _ratio(value) is None:
+        if not value >= 0 or ratio(value) is None:
             raise call.fail(f"{name} that std::ratio can hold", f"{name}={value!r}")
     return {"size": size} | {name: float(value) for name, value in constants.items()}
-
-
-def _ratio(value: float) -> Fraction | None:
-    """The simplest fraction that is this number in double precision; None if none fits.
-
-    1e-4, which a double only approaches, is 1 / 10000.
-    """
-    if not (math.isfinite(value) and value >= 0):
-        return None
-    exact = Fraction(value)
-    digits = 1
-    while digits <= _LARGEST_RATIO:
-        ratio = exact.limit_denominator(digits)
-        if float(ratio) == value:
-            return ratio if ratio.numerator <= _LARGEST_RATIO else None
-        digits *= 10
-    return None
-
-
-def _cpp_ratio(ratio: Fraction) -> str:
-    """One number where it is whole, as std::ratio itself has it."""
-    numbers = (ratio.numerator,) if ratio.denominator == 1 else ratio.as_integer_ratio()
-    return f"std::ratio<{', '.join(map(str, numbers))}>"
 
 
 RECORD = LocalResponseNorm()

@@ -26,6 +26,9 @@ class ReLU(Layer):
             _convert,
         )
 
+    def operators(self):
+        return {"Relu": lambda node: node.make(self, {})}
+
     def reference(self, options, inputs, tensors):
         return inputs[0].relu()
 

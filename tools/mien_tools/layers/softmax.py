@@ -19,6 +19,9 @@ class Softmax(Layer):
             ("torch.nn.functional.softmax", "torch.softmax", "Tensor.softmax"), _convert
         )
 
+    def operators(self):
+        return {"Softmax": lambda node: over_channels(self, node)}
+
     def reference(self, options, inputs, tensors):
         return inputs[0].softmax(dim=1)
 
@@ -26,6 +29,16 @@ class Softmax(Layer):
         from torch import nn
 
         return [Case(nn.Softmax(1), (7,)), Case(nn.Softmax(1), (5, 2, 3))]
+
+
+def over_channels(record: Layer, node):
+    """A node of ONNX as a layer that takes the channels together, if it does so."""
+    axis = node.attribute("axis", 1 if node.opset < 13 else -1)
+    shape = node.value(0).shape
+    # The last axis is that of the channels in a flat vector alone.
+    if axis != 1 and not (axis in (-1, -3) and shape[1:] == (1, 1)):
+        raise node.fail(f"{record.plain_name} over the channels (axis=1)", f"axis={axis}")
+    return node.make(record, {})
 
 
 def _convert(

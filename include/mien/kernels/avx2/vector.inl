@@ -30,6 +30,12 @@ MIEN_ALWAYS_INLINE Vector broadcast(float value) noexcept {
 MIEN_ALWAYS_INLINE Vector plus(Vector a, Vector b) noexcept {
   return _mm256_add_ps(a, b);
 }
+MIEN_ALWAYS_INLINE Vector minus(Vector a, Vector b) noexcept {
+  return _mm256_sub_ps(a, b);
+}
+MIEN_ALWAYS_INLINE Vector times(Vector a, Vector b) noexcept {
+  return _mm256_mul_ps(a, b);
+}
 MIEN_ALWAYS_INLINE Vector multiply_add(Vector a, Vector b, Vector c) noexcept {
   return _mm256_fmadd_ps(a, b, c);
 }
@@ -45,6 +51,11 @@ MIEN_ALWAYS_INLINE Vector maximum(Vector v, Vector bound) noexcept {
 }
 MIEN_ALWAYS_INLINE Vector minimum(Vector v, Vector bound) noexcept {
   return _mm256_min_ps(bound, v);
+}
+// 2^n of whole numbers from -126 to 127.
+MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
+  const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 
 }  // namespace mien::kernels::MIEN_SET

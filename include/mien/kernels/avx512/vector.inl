@@ -30,6 +30,12 @@ MIEN_ALWAYS_INLINE Vector broadcast(float value) noexcept {
 MIEN_ALWAYS_INLINE Vector plus(Vector a, Vector b) noexcept {
   return _mm512_add_ps(a, b);
 }
+MIEN_ALWAYS_INLINE Vector minus(Vector a, Vector b) noexcept {
+  return _mm512_sub_ps(a, b);
+}
+MIEN_ALWAYS_INLINE Vector times(Vector a, Vector b) noexcept {
+  return _mm512_mul_ps(a, b);
+}
 MIEN_ALWAYS_INLINE Vector multiply_add(Vector a, Vector b, Vector c) noexcept {
   return _mm512_fmadd_ps(a, b, c);
 }
@@ -47,6 +53,12 @@ MIEN_ALWAYS_INLINE Vector maximum(Vector v, Vector bound) noexcept {
 }
 MIEN_ALWAYS_INLINE Vector minimum(Vector v, Vector bound) noexcept {
   return _mm512_maskz_min_ps(0xFFFF, bound, v);
+}
+// 2^n of whole numbers from -126 to 127.
+MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
+  const __m512i biased =
+      _mm512_add_epi32(_mm512_maskz_cvtps_epi32(0xFFFF, n), _mm512_set1_epi32(127));
+  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xFFFF, biased, 23));
 }
 
 }  // namespace mien::kernels::MIEN_SET

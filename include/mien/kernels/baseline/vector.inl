@@ -35,6 +35,12 @@ MIEN_ALWAYS_INLINE Vector broadcast(float value) noexcept {
 MIEN_ALWAYS_INLINE Vector plus(Vector a, Vector b) noexcept {
   return _mm_add_ps(a, b);
 }
+MIEN_ALWAYS_INLINE Vector minus(Vector a, Vector b) noexcept {
+  return _mm_sub_ps(a, b);
+}
+MIEN_ALWAYS_INLINE Vector times(Vector a, Vector b) noexcept {
+  return _mm_mul_ps(a, b);
+}
 MIEN_ALWAYS_INLINE Vector multiply_add(Vector a, Vector b, Vector c) noexcept {
   return _mm_add_ps(_mm_mul_ps(a, b), c);
 }
@@ -50,6 +56,11 @@ MIEN_ALWAYS_INLINE Vector maximum(Vector v, Vector bound) noexcept {
 }
 MIEN_ALWAYS_INLINE Vector minimum(Vector v, Vector bound) noexcept {
   return _mm_min_ps(bound, v);
+}
+// 2^n of whole numbers from -126 to 127.
+MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
+  const __m128i biased = _mm_add_epi32(_mm_cvtps_epi32(n), _mm_set1_epi32(127));
+  return _mm_castsi128_ps(_mm_slli_epi32(biased, 23));
 }
 
 #else
@@ -76,6 +87,12 @@ MIEN_ALWAYS_INLINE Vector broadcast(float value) noexcept {
 MIEN_ALWAYS_INLINE Vector plus(const Vector& a, const Vector& b) noexcept {
   return a + b;
 }
+MIEN_ALWAYS_INLINE Vector minus(const Vector& a, const Vector& b) noexcept {
+  return a - b;
+}
+MIEN_ALWAYS_INLINE Vector times(const Vector& a, const Vector& b) noexcept {
+  return a * b;
+}
 MIEN_ALWAYS_INLINE Vector multiply_add(const Vector& a, const Vector& b, const Vector& c) noexcept {
   return a * b + c;
 }
@@ -92,6 +109,14 @@ MIEN_ALWAYS_INLINE Vector maximum(const Vector& v, const Vector& bound) noexcept
 }
 MIEN_ALWAYS_INLINE Vector minimum(const Vector& v, const Vector& bound) noexcept {
   return v.binaryExpr(bound, Eigen::internal::scalar_min_op<float, float, Eigen::PropagateNaN>());
+}
+// 2^n of whole numbers from -126 to 127; anything for what is not a number.
+MIEN_ALWAYS_INLINE Vector power_of_two(const Vector& n) noexcept {
+  Vector result;
+  for (int i = 0; i < lanes; ++i) {
+    result[i] = n[i] == n[i] ? std::ldexp(1.0f, static_cast<int>(n[i])) : 1.0f;
+  }
+  return result;
 }
 
 #endif  // MIEN_X86_TARGETS

@@ -12,6 +12,9 @@
 #include <mien/kernels/nn/avg_pool2d.inl>
 #include <mien/kernels/nn/convolution/depthwise.inl>
 #include <mien/kernels/nn/convolution/direct.inl>
+#include <mien/kernels/nn/exponential.inl>
+//
+#include <mien/kernels/nn/elementwise.inl>
 #include <mien/kernels/nn/local_response_norm.inl>
 #include <mien/kernels/nn/max_pool2d.inl>
 //
@@ -31,6 +34,9 @@ constexpr KernelTable make_nn_table() noexcept {
   table.avg_pool2d = &avg_pool2d;
   table.local_response_norm = &local_response_norm;
   table.add = &add;
+  table.elementwise = &elementwise;
+  table.scale_channels = &scale_channels;
+  table.prelu = &prelu;
   return table;
 }
 inline constexpr KernelTable nn_table = make_nn_table();

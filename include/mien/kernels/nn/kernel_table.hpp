@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <mien/kernels/instruction_sets.hpp>
+#include <mien/kernels/nn/elementwise.hpp>
 #include <mien/kernels/nn/epilogue.hpp>
 #include <mien/kernels/nn/geometry.hpp>
 #include <mien/kernels/nn/local_response_norm.hpp>
@@ -28,6 +29,12 @@ struct KernelTable {
   void (*local_response_norm)(int pixels, int channels, const LocalResponse&, const float* input,
                               float* scratch, float* output) noexcept;
   void (*add)(std::size_t size, const float* a, const float* b, Activation, float* output) noexcept;
+  void (*elementwise)(const ElementwiseFunction&, std::size_t size, const float* input,
+                      float* output) noexcept;
+  void (*scale_channels)(std::size_t pixels, std::size_t channels, const float* input,
+                         const float* scale, const float* shift, float* output) noexcept;
+  void (*prelu)(std::size_t pixels, std::size_t channels, const float* input, const float* slope,
+                float* output) noexcept;
 };
 
 /// The kernels of a set that is supported().
