@@ -84,10 +84,11 @@ inline Values evaluate(const Node& node, const NodeTensors& tensors,
   } else if (layer == find_layer("ReLU6")) {
     each([](float x) { return std::min(std::max(x, 0.0f), 6.0f); });
   } else if (layer == find_layer("MaxPool2d")) {
-    kernels::naive::max_pool2d(detail::pooling_geometry(node, shapes[0]), input.data(),
+    kernels::naive::max_pool2d(detail::max_pool2d::geometry(node, shapes[0]), input.data(),
                                output.data());
   } else if (layer == find_layer("AvgPool2d")) {
-    kernels::naive::avg_pool2d(detail::pooling_geometry(node, shapes[0]), input.data(),
+    kernels::naive::avg_pool2d(detail::avg_pool2d::geometry(node, shapes[0]),
+                               detail::avg_pool2d::counted_padding(node), input.data(),
                                output.data());
   } else if (layer == find_layer("LocalResponseNorm")) {
     kernels::naive::local_response_norm(static_cast<int>(shape.pixels()), shape.channels,

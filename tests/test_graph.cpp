@@ -52,26 +52,22 @@ class GraphWriter {
   Graph graph;
 };
 
-Node conv(int in, int out, int kernel, int stride = 1, int padding = 0, int groups = 1) {
+/// With the options that are given, and the others' defaults.
+Node plain(const char* kind, const std::vector<int>& options = {}) {
   Node node;
-  node.layer = find_layer("Conv2d");
-  node.options = {double(in),     double(out),     double(kernel),  double(kernel), double(stride),
-                  double(stride), double(padding), double(padding), double(groups), 1.0};
+  node.layer = find_layer(kind);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(node.layer->option_count); ++i) {
+    node.options[i] = i < options.size() ? options[i] : node.layer->options[i].default_value;
+  }
   return node;
+}
+
+Node conv(int in, int out, int kernel, int stride = 1, int padding = 0, int groups = 1) {
+  return plain("Conv2d", {in, out, kernel, kernel, stride, stride, padding, padding, groups});
 }
 
 Node pool(const char* kind, int kernel, int stride, int padding) {
-  Node node;
-  node.layer = find_layer(kind);
-  node.options = {double(kernel), double(kernel),  double(stride),
-                  double(stride), double(padding), double(padding)};
-  return node;
-}
-
-Node plain(const char* kind) {
-  Node node;
-  node.layer = find_layer(kind);
-  return node;
+  return plain(kind, {kernel, kernel, stride, stride, padding, padding});
 }
 
 Node batch_norm(int channels) {

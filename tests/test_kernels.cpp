@@ -29,7 +29,7 @@ std::string text(const WindowGeometry& g) {
          ", output " + std::to_string(g.out_channels) + "x" + pair(g.out_height, g.out_width) +
          ", kernel " + pair(g.kernel_height, g.kernel_width) + ", stride " +
          pair(g.stride_y, g.stride_x) + ", padding " + pair(g.padding_y, g.padding_x) +
-         ", groups " + std::to_string(g.groups);
+         ", dilation " + pair(g.dilation_y, g.dilation_x) + ", groups " + std::to_string(g.groups);
 }
 
 class Random {
@@ -47,7 +47,8 @@ class Random {
     return result;
   }
 
-  /// A window that fits: kernel up to 7, stride up to 3, padding up to 3 (or less than `padding`).
+  /// A window that fits: kernel up to 7, stride up to 3, dilation up to 3, padding up to
+  /// `most_padding`, below and to the right another number, or as much as the last window needs.
   WindowGeometry window(int most_padding) {
     WindowGeometry g{};
     g.kernel_height = between(1, 7);
@@ -56,11 +57,25 @@ class Random {
     g.stride_x = between(1, 3);
     g.padding_y = between(0, std::min(most_padding, g.kernel_height / 2));
     g.padding_x = between(0, std::min(most_padding, g.kernel_width / 2));
-    g.in_height = between(std::max(1, g.kernel_height - 2 * g.padding_y), 15);
-    g.in_width = between(std::max(1, g.kernel_width - 2 * g.padding_x), 30);
-    g.out_height = output_size(g.in_height, g.kernel_height, g.stride_y, g.padding_y);
-    g.out_width = output_size(g.in_width, g.kernel_width, g.stride_x, g.padding_x);
     g.groups = 1;
+    g.dilation_y = g.dilation_x = 1;
+    if (between(0, 3) == 0) {
+      g.dilation_y = between(1, 3);
+      g.dilation_x = between(1, 3);
+    }
+    int below = g.padding_y;
+    int right = g.padding_x;
+    if (between(0, 3) == 0) {
+      below = between(0, most_padding);
+      right = between(0, most_padding);
+    }
+    const auto fit = [this](int extent, int padding, int most) {
+      return between(std::max(1, extent - padding), std::max(most, extent));
+    };
+    g.in_height = fit(g.extent_y(), g.padding_y + below, 15);
+    g.in_width = fit(g.extent_x(), g.padding_x + right, 30);
+    g.out_height = (g.in_height + g.padding_y + below - g.extent_y()) / g.stride_y + 1;
+    g.out_width = (g.in_width + g.padding_x + right - g.extent_x()) / g.stride_x + 1;
     return g;
   }
 
@@ -98,7 +113,8 @@ std::vector<float> rounding_bounds(const WindowGeometry& g, const std::vector<fl
 void check_close(const std::string& what, const std::vector<float>& expected, const float* found,
                  const std::vector<float>& bounds) {
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (std::abs(found[i] - expected[i]) <= bounds[i]) continue;
+    // Equal infinities have no difference.
+    if (found[i] == expected[i] || std::abs(found[i] - expected[i]) <= bounds[i]) continue;
     FAIL(name(choose_instruction_set())
          << ", " << what << ", element " << i << ": expected " << expected[i] << ", found "
          << found[i] << ", difference " << found[i] - expected[i] << ", allowed " << bounds[i]);
@@ -336,8 +352,12 @@ TEST_CASE("depthwise convolution agrees with its definition") {
     if (round % 4 == 0) {  // which have a loop of their own
       g.kernel_height = g.kernel_width = 3;
       g.stride_y = g.stride_x = g.padding_y = g.padding_x = 1;
-      g.out_height = g.in_height;
-      g.out_width = g.in_width;
+      g.dilation_y = g.dilation_x = 1;
+      g.in_height = std::max(g.in_height, 2);
+      g.in_width = std::max(g.in_width, 2);
+      // Below and to the right there is no padding, one or two.
+      g.out_height = g.in_height + random.between(-1, 1);
+      g.out_width = g.in_width + random.between(-1, 1);
     }
     g.in_channels = g.out_channels = g.groups = random.between(1, 70);
     Setting setting;
@@ -362,6 +382,10 @@ TEST_CASE("the first method that suits is chosen") {
   CHECK(&choose_convolution_method(square(64, 2, 3, 1, 1)) == &direct_method);
   CHECK(&choose_convolution_method(square(24, 20, 3, 1, 1)) == &direct_method);
   CHECK(&choose_convolution_method(square(64, 20, 1, 0, 1)) == &direct_method);
+  WindowGeometry dilated = square(64, 20, 3, 2, 1);
+  dilated.out_height = dilated.out_width = 20;
+  dilated.dilation_y = dilated.dilation_x = 2;
+  CHECK(&choose_convolution_method(dilated) == &direct_method);
 }
 
 TEST_CASE("a packed convolution computes as its method does") {
@@ -433,11 +457,24 @@ TEST_CASE("avg_pool2d agrees with its definition") {
     const auto offset = static_cast<std::size_t>(random.between(0, 15));
     const auto input = random.values(size_of(g.in_channels, g.in_height, g.in_width));
     std::vector<float> expected(size_of(g.out_channels, g.out_height, g.out_width));
-    naive::avg_pool2d(g, input.data(), expected.data());
+    g.dilation_y = g.dilation_x = 1;
+    CountedPadding counted;
+    if (round % 2 == 0) counted = {g.padding_y, g.padding_x, round / 2 % 3, round / 4 % 3};
+    const auto has_windows_that_count = [&] {
+      for (int y = 0; y < g.out_height; ++y) {
+        for (int x = 0; x < g.out_width; ++x) {
+          const Window window = clipped_window(g, y, x);
+          if (window.first_y >= window.last_y || window.first_x >= window.last_x) return false;
+        }
+      }
+      return true;
+    };
+    if (!has_windows_that_count()) continue;
+    naive::avg_pool2d(g, counted, input.data(), expected.data());
     std::vector<float> output(expected.size() + offset);
-    chosen().avg_pool2d(g, input.data(), output.data() + offset);
+    chosen().avg_pool2d(g, counted, input.data(), output.data() + offset);
     std::vector<float> bounds(expected.size());
-    naive::avg_pool2d(g, absolute(input).data(), bounds.data());
+    naive::avg_pool2d(g, counted, absolute(input).data(), bounds.data());
     const auto taps = static_cast<float>(g.kernel_height * g.kernel_width);
     for (float& bound : bounds) bound *= (taps + 2.0f) * unit_roundoff;
     check_close("avg_pool2d, " + text(g) + ", misalignment " + std::to_string(offset), expected,

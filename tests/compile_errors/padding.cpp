@@ -1,4 +1,4 @@
-// expects: the padding of pooling is at most half its kernel
+// expects: the padding of pooling is less than its kernel
 #include <mien/network.hpp>
 
 using namespace mien;

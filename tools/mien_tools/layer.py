@@ -226,16 +226,43 @@ def slide(options: Options, size: Shape) -> Shape:
     for axis, length in (("height", size[1]), ("width", size[2])):
         letter = "y" if axis == "height" else "x"
         kernel, padding = options[f"kernel_{axis}"], options[f"padding_{letter}"]
+        extent = (kernel - 1) * options.get(f"dilation_{letter}", 1) + 1
+        both = sum(sides(options, letter))
+        stride = options[f"stride_{letter}"]
         if length is None:
             result.append(None)
             continue
-        if length + 2 * padding < kernel:
+        room = length + both - extent
+        rounds_up = options.get("ceil_mode", 0)
+        places = (room + (stride - 1 if rounds_up else 0)) // stride + 1
+        # No window begins behind the image.
+        if rounds_up and (places - 1) * stride >= length + padding:
+            places -= 1
+        if places < 1:
+            sides_text = str(padding) if both == 2 * padding else f"{padding} and {both - padding}"
             raise LayerError(
-                f"input: expected a {axis} of at least {kernel - 2 * padding} for a kernel of "
-                f"{kernel} with padding {padding}, found {shape_text(size)}"
+                f"input: expected a {axis} of at least {extent - both} for a kernel of "
+                f"{extent} with padding {sides_text}, found {shape_text(size)}"
             )
-        result.append((length + 2 * padding - kernel) // options[f"stride_{letter}"] + 1)
+        result.append(places)
     return tuple(result)
+
+
+def sides(options: Options, letter: str) -> Pair:
+    """Padding above and below ("y"), or left and right ("x")."""
+    before = options[f"padding_{letter}"]
+    after = options.get("padding_bottom" if letter == "y" else "padding_right", -1)
+    return before, before if after < 0 else after
+
+
+def is_symmetric(options: Options) -> bool:
+    """Whether padding is the same on both sides, as PyTorch's layers have it."""
+    return all(len(set(sides(options, letter))) == 1 for letter in "yx")
+
+
+# What windows can have besides: padding below and to the right, -1: as above and to the left.
+OTHER_SIDES = (Option("padding_bottom", -1, least=-1), Option("padding_right", -1, least=-1))
+DILATION = (Option("dilation_y", 1), Option("dilation_x", 1))
 
 
 def pair_options(kernel: Pair, stride: Pair, padding: Pair) -> dict[str, float]:
@@ -260,3 +287,19 @@ def cpp_pair(name: str, value: Pair) -> str:
     """One number where height and width agree: "Kernel<3>"."""
     numbers = value[:1] if value[0] == value[1] else value
     return f"{name}<{', '.join(map(str, numbers))}>"
+
+
+def cpp_window(options: Options, default_stride: Pair) -> list[str]:
+    """The options of a sliding window in C++, but for those with their defaults."""
+    arguments = [cpp_pair("Kernel", pair_of(options, "kernel"))]
+    if pair_of(options, "stride") != default_stride:
+        arguments.append(cpp_pair("Stride", pair_of(options, "stride")))
+    padding = pair_of(options, "padding")
+    others = (options["padding_bottom"], options["padding_right"])
+    if others != (-1, -1):
+        arguments.append(f"Padding<{', '.join(map(str, padding + others))}>")
+    elif padding != (0, 0):
+        arguments.append(cpp_pair("Padding", padding))
+    if "dilation_y" in options and pair_of(options, "dilation") != (1, 1):
+        arguments.append(cpp_pair("Dilation", pair_of(options, "dilation")))
+    return arguments

@@ -1,40 +1,90 @@
 """What the records of max and average pooling share."""
 
-from mien_tools.layer import Call, Layer, LayerError, Option, Pair, cpp_pair, pair_of, slide
+from mien_tools.layer import (
+    OTHER_SIDES,
+    Call,
+    Layer,
+    LayerError,
+    Option,
+    Pair,
+    cpp_window,
+    pair_of,
+    sides,
+    slide,
+)
+from mien_tools.onnx_windows import pair, window
+
+WINDOW = (
+    Option("kernel_height"),
+    Option("kernel_width"),
+    Option("stride_y", "kernel_height"),
+    Option("stride_x", "kernel_width"),
+    Option("padding_y", 0, least=0),
+    Option("padding_x", 0, least=0),
+    *OTHER_SIDES,
+)
+CEIL_MODE = Option("ceil_mode", 0, least=0, most=1)
 
 
 class Pooling2d(Layer):
-    """One value for every place of a sliding window; the output size is rounded down."""
-
-    options = (
-        Option("kernel_height"),
-        Option("kernel_width"),
-        Option("stride_y", "kernel_height"),
-        Option("stride_x", "kernel_width"),
-        Option("padding_y", 0, least=0),
-        Option("padding_x", 0, least=0),
-    )
+    """One value for every place of a sliding window."""
 
     def check(self, options):
-        for padding, kernel in zip(
-            pair_of(options, "padding"), pair_of(options, "kernel"), strict=True
-        ):
-            if 2 * padding > kernel:
-                raise LayerError(
-                    f"option padding: expected at most half the kernel of {kernel}, found {padding}"
-                )
+        for axis, letter in (("height", "y"), ("width", "x")):
+            extent = (options[f"kernel_{axis}"] - 1) * options.get(f"dilation_{letter}", 1) + 1
+            for padding in sides(options, letter):
+                if padding >= extent:
+                    raise LayerError(
+                        f"option padding: expected less than the kernel of {extent}, "
+                        f"found {padding}"
+                    )
 
     def output_shape(self, options, inputs):
         return (inputs[0][0], *slide(options, inputs[0]))
 
     def cpp(self, options):
-        kernel = pair_of(options, "kernel")
-        arguments = [cpp_pair("Kernel", kernel)]
-        if pair_of(options, "stride") != kernel:
-            arguments.append(cpp_pair("Stride", pair_of(options, "stride")))
-        if pair_of(options, "padding") != (0, 0):
-            arguments.append(cpp_pair("Padding", pair_of(options, "padding")))
-        return f"{self.kind}<{', '.join(arguments)}>"
+        arguments = cpp_window(options, pair_of(options, "kernel"))
+        if options["ceil_mode"]:
+            arguments.append("CeilMode")
+        return f"{self.kind}<{', '.join([*arguments, *self.other_cpp(options)])}>"
+
+    def other_cpp(self, options) -> list[str]:
+        """Arguments in C++ that only this pooling has."""
+        return []
+
+    def of_onnx(self, node, **others: float):
+        value = node.value(0)
+        options = window(node, pair(node, "kernel_shape", None), value.shape)
+        options |= {"ceil_mode": node.attribute("ceil_mode", 0)} | others
+        return node.make(self, options, [value])
+
+
+def padded(options, image, filling: float):
+    """An image with padding around it, as far as the windows reach."""
+    from torch.nn import functional
+
+    (top, bottom), (left, right) = sides(options, "y"), sides(options, "x")
+    return reached(
+        options, functional.pad(image, (left, right, top, bottom), value=filling), image, filling
+    )
+
+
+def reached(options, padded_image, image, filling: float):
+    """A padded image as far as the windows on the image reach, which may be beyond its padding."""
+    from torch.nn import functional
+
+    places = slide(options, image.shape[1:])
+    height, width = (reach(options, *axis) for axis in zip("yx", places, strict=True))
+    missing = (max(width - padded_image.shape[3], 0), max(height - padded_image.shape[2], 0))
+    whole = functional.pad(padded_image, (0, missing[0], 0, missing[1]), value=filling)
+    return whole[:, :, :height, :width]
+
+
+def reach(options, letter: str, places: int) -> int:
+    """Rows or columns from the first window's beginning to the last one's end."""
+    kernel = options["kernel_height" if letter == "y" else "kernel_width"]
+    extent = (kernel - 1) * options.get(f"dilation_{letter}", 1) + 1
+    return (places - 1) * options[f"stride_{letter}"] + extent
 
 
 def pooling_stride(call: Call, stride: int | tuple[int, ...] | None, kernel: Pair) -> Pair:

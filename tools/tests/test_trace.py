@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import pytest
@@ -179,6 +179,7 @@ RECORD_CASES = {
     f"{kind} {number}": case
     for kind, record in RECORDS.items()
     for number, case in enumerate(record.cases())
+    if not isinstance(case.module, Mapping)
 }
 
 
@@ -192,7 +193,8 @@ def test_the_cases_of_the_records(name: str) -> None:
 
 
 def test_every_record_has_cases() -> None:
-    assert {name.split()[0] for name in RECORD_CASES} == set(RECORDS)
+    spelled = {kind for kind, record in RECORDS.items() if record.modules() or record.functions()}
+    assert {name.split()[0] for name in RECORD_CASES} == spelled
 
 
 def test_flat_layers() -> None:

@@ -18,17 +18,32 @@ namespace mien {
 
 namespace detail::conv2d {
 
-enum : int { in_channels, out_channels, window, groups = window + 6, bias };
+enum : int {
+  in_channels,
+  out_channels,
+  window,
+  groups = window + 6,
+  bias,
+  padding_bottom,
+  padding_right,
+  dilation_y,
+  dilation_x
+};
 
 inline constexpr Option options[] = {
-    required_size("in_channels"),    required_size("out_channels"),
-    required_size("kernel_height"),  required_size("kernel_width"),
-    whole_option("stride_y", 1, 1),  whole_option("stride_x", 1, 1),
-    whole_option("padding_y", 0, 0), whole_option("padding_x", 0, 0),
-    whole_option("groups", 1, 1),    whole_option("bias", 1, 0, 1)};
+    required_size("in_channels"),           required_size("out_channels"),
+    required_size("kernel_height"),         required_size("kernel_width"),
+    whole_option("stride_y", 1, 1),         whole_option("stride_x", 1, 1),
+    whole_option("padding_y", 0, 0),        whole_option("padding_x", 0, 0),
+    whole_option("groups", 1, 1),           whole_option("bias", 1, 0, 1),
+    whole_option("padding_bottom", -1, -1), whole_option("padding_right", -1, -1),
+    whole_option("dilation_y", 1, 1),       whole_option("dilation_x", 1, 1)};
+
+inline constexpr MoreWindowOptions more_options = {padding_bottom, dilation_y};
 
 constexpr kernels::WindowGeometry geometry(const Node& node, const TensorShape& input) {
-  return window_on(node, window, input, node.option(out_channels), node.option(groups));
+  return window_on(node, window, more_options, input, node.option(out_channels),
+                   node.option(groups));
 }
 
 constexpr bool is_depthwise(const Node& node) {
@@ -39,7 +54,8 @@ constexpr bool is_depthwise(const Node& node) {
 constexpr const char* check_options(const Node& node) {
   const bool divides = node.option(in_channels) % node.option(groups) == 0 &&
                        node.option(out_channels) % node.option(groups) == 0;
-  return divides ? nullptr : "its groups must divide its input and output channels";
+  if (!divides) return "its groups must divide its input and output channels";
+  return has_sane_extent(node, window, more_options) ? nullptr : "its kernel is too large";
 }
 
 constexpr ShapeResult output_shape(const Node& node, const TensorShape* inputs, int) {
@@ -95,23 +111,25 @@ inline constexpr LayerType type = make_type();
 
 }  // namespace detail::conv2d
 
-/// PyTorch's Conv2d. Options in any order: Kernel (needed), Stride, Padding, Groups, NoBias.
+/// PyTorch's Conv2d. Options in any order: Kernel (needed), Stride, Padding, Dilation, Groups,
+/// NoBias.
 /// Weights in files are [O][I / groups][KH][KW].
 template <int InChannels, int OutChannels, class... Options>
 struct Conv2d {
   using kernel = detail::find_option<detail::IsKernel, void, Options...>;
   using stride = detail::find_option<detail::IsStride, Stride<1>, Options...>;
   using padding = detail::find_option<detail::IsPadding, Padding<0>, Options...>;
+  using dilation = detail::find_option<detail::IsDilation, Dilation<1>, Options...>;
   static constexpr int groups = detail::find_option<detail::IsGroups, Groups<1>, Options...>::count;
   static constexpr bool has_bias =
       !std::is_same_v<detail::find_option<detail::IsNoBias, void, Options...>, NoBias>;
 
   static_assert(!std::is_same_v<kernel, void>, "Conv2d needs a Kernel<Height, Width>");
   static_assert(((detail::IsKernel<Options>::value || detail::IsStride<Options>::value ||
-                  detail::IsPadding<Options>::value || detail::IsGroups<Options>::value ||
-                  detail::IsNoBias<Options>::value) &&
+                  detail::IsPadding<Options>::value || detail::IsDilation<Options>::value ||
+                  detail::IsGroups<Options>::value || detail::IsNoBias<Options>::value) &&
                  ...),
-                "Conv2d's options are Kernel, Stride, Padding, Groups and NoBias");
+                "Conv2d's options are Kernel, Stride, Padding, Dilation, Groups and NoBias");
   static_assert(InChannels % groups == 0 && OutChannels % groups == 0,
                 "Conv2d's groups must divide its input and output channels");
 
@@ -120,7 +138,8 @@ struct Conv2d {
     node.layer = &detail::conv2d::type;
     node.options[detail::conv2d::in_channels] = InChannels;
     node.options[detail::conv2d::out_channels] = OutChannels;
-    detail::set_window<kernel, stride, padding>(node, detail::conv2d::window);
+    detail::set_window<kernel, stride, padding, dilation>(node, detail::conv2d::window,
+                                                          detail::conv2d::more_options);
     node.options[detail::conv2d::groups] = groups;
     node.options[detail::conv2d::bias] = has_bias ? 1 : 0;
     return node;
@@ -128,7 +147,7 @@ struct Conv2d {
 };
 
 /// PyTorch's Conv2d with as many groups as channels, one filter for each. Options: Kernel (needed),
-/// Stride, Padding, NoBias. Weights in files are [C][1][KH][KW].
+/// Stride, Padding, Dilation, NoBias. Weights in files are [C][1][KH][KW].
 template <int Channels, class... Options>
 using DepthwiseConv2d = Conv2d<Channels, Channels, Groups<Channels>, Options...>;
 

@@ -1,16 +1,20 @@
 """AvgPool2d."""
 
-from mien_tools.layer import Call, Case, pair_of, pair_options
-from mien_tools.pooling import Pooling2d, pooling_stride
+from mien_tools.layer import Call, Case, Option, is_symmetric, pair_of, pair_options, sides
+from mien_tools.pooling import CEIL_MODE, WINDOW, Pooling2d, padded, pooling_stride, reached
 from mien_tools.shapes import shape_text
 
 
 class AvgPool2d(Pooling2d):
     kind = "AvgPool2d"
     plain_name = "average pooling"
-    summary = "mean under the window, padding counted as zeros; the output size is rounded down"
+    summary = (
+        "mean under the window, padding counted as zeros or not (`count_include_pad`); the output "
+        "size is rounded down, or up (`ceil_mode`)"
+    )
     onnx = "AveragePool"
-    cpp_names = ("AvgPool2d", "Kernel", "Padding", "Stride")
+    options = (*WINDOW, CEIL_MODE, Option("count_include_pad", 1, least=0, most=1))
+    cpp_names = ("AvgPool2d", "CeilMode", "ExcludePadding", "Kernel", "Padding", "Stride")
 
     def modules(self):
         return {
@@ -32,14 +36,47 @@ class AvgPool2d(Pooling2d):
             "torch.nn.functional.adaptive_avg_pool2d": _adaptive,
         }
 
+    def operators(self):
+        return {"AveragePool": self._of_onnx}
+
+    def _of_onnx(self, node):
+        dilations = node.attribute("dilations", [1])
+        if set(dilations) != {1}:
+            raise node.fail("dilations of 1", f"dilations={dilations}")
+        # Without padding both ways count the same.
+        has_padding = any(node.attribute("pads", [0])) or "SAME" in node.attribute("auto_pad", "")
+        counts = node.attribute("count_include_pad", 0) if has_padding else 1
+        return self.of_onnx(node, count_include_pad=counts)
+
+    def other_cpp(self, options):
+        return [] if options["count_include_pad"] else ["ExcludePadding"]
+
     def reference(self, options, inputs, tensors):
         from torch.nn import functional
 
-        sizes = (pair_of(options, name) for name in ("kernel", "stride", "padding"))
-        return functional.avg_pool2d(inputs[0], *sizes)
+        kernel, stride, padding = (
+            pair_of(options, name) for name in ("kernel", "stride", "padding")
+        )
+        is_small = all(2 * p <= k for p, k in zip(padding, kernel, strict=True))
+        if is_symmetric(options) and is_small:
+            ceil_mode, counts = bool(options["ceil_mode"]), bool(options["count_include_pad"])
+            return functional.avg_pool2d(inputs[0], kernel, stride, padding, ceil_mode, counts)
+        # A mean is a sum of pixels by a sum of those that count.
+        ones = functional.pad(
+            inputs[0].new_ones(inputs[0].shape),
+            (*sides(options, "x"), *sides(options, "y")),
+            value=float(options["count_include_pad"]),
+        )
+        counted = reached(options, ones, inputs[0], 0.0)
+        sums = functional.avg_pool2d(padded(options, inputs[0], 0.0), kernel, stride)
+        return sums / functional.avg_pool2d(counted, kernel, stride)
 
     def cases(self):
         from torch import nn
+
+        def window(kernel, padding=0, **others):
+            stride = others.pop("stride", kernel)
+            return pair_options((kernel,) * 2, (stride,) * 2, (padding,) * 2) | others
 
         return [
             Case(nn.AvgPool2d(2), (3, 4, 6)),
@@ -51,6 +88,19 @@ class AvgPool2d(Pooling2d):
             Case(nn.AvgPool2d(1, 2), (8, 3, 4)),
             Case(nn.AvgPool2d(4, 3, 2), (2, 6, 6)),
             Case(nn.AvgPool2d(6), (40, 6, 6)),
+            Case(window(3, stride=2, ceil_mode=1), (17, 8, 7)),
+            Case(window(3, stride=2, padding=1, ceil_mode=1), (4, 6, 5)),
+            Case(window(3, stride=2, padding=1, ceil_mode=1, count_include_pad=0), (33, 6, 5)),
+            Case(window(3, stride=1, padding=1, count_include_pad=0), (16, 4, 5)),
+            Case(window(5, stride=2, padding=2, count_include_pad=0), (3, 1, 2)),
+            Case(window(2, stride=3, ceil_mode=1), (2, 4, 6)),
+            Case(window(3, stride=2, padding_bottom=1, padding_right=1), (9, 8, 6)),
+            Case(
+                window(3, stride=2, padding_bottom=1, padding_right=1, count_include_pad=0),
+                (9, 8, 6),
+            ),
+            Case(window(3, stride=1, padding=2, padding_bottom=0), (4, 4, 5)),
+            Case(window(3, stride=3, padding=2, padding_right=0, ceil_mode=1), (4, 9, 10)),
         ]
 
 

@@ -3,18 +3,22 @@
 import math
 
 from mien_tools.layer import (
+    DILATION,
+    OTHER_SIDES,
     Call,
     Case,
     Layer,
     LayerError,
     Option,
     Pair,
-    cpp_pair,
+    cpp_window,
     pair_of,
     pair_options,
     require_shape,
+    sides,
     slide,
 )
+from mien_tools.onnx_windows import window
 from mien_tools.shapes import shape_text
 
 
@@ -34,11 +38,39 @@ class Conv2d(Layer):
         Option("padding_x", 0, least=0),
         Option("groups", 1),
         Option("bias", 1, least=0, most=1),
+        *OTHER_SIDES,
+        *DILATION,
     )
-    cpp_names = ("Conv2d", "DepthwiseConv2d", "Groups", "Kernel", "NoBias", "Padding", "Stride")
+    cpp_names = (
+        *("Conv2d", "DepthwiseConv2d", "Dilation"),
+        *("Groups", "Kernel", "NoBias", "Padding", "Stride"),
+    )
 
     def modules(self):
         return {"Conv2d": _convert}
+
+    def operators(self):
+        return {"Conv": self._of_onnx}
+
+    def _of_onnx(self, node):
+        value = node.value(0)
+        weight = node.constant(1)
+        tensors = [node.tensor(1)]
+        if weight.ndim == 3:  # of a row
+            weight = weight[:, :, None]
+            tensors = [node.new_tensor("weight", weight)]
+        if weight.ndim != 4:
+            raise node.fail("a convolution of one or two axes", f"{weight.ndim - 2}")
+        options = {
+            "in_channels": weight.shape[1] * node.attribute("group", 1),
+            "out_channels": weight.shape[0],
+            **window(node, weight.shape[2:], value.shape),
+            "groups": node.attribute("group", 1),
+            "bias": int(node.has(2)),
+        }
+        if node.has(2):
+            tensors.append(node.tensor(2))
+        return node.make(self, options, [value], tensors)
 
     def check(self, options):
         groups = options["groups"]
@@ -65,21 +97,17 @@ class Conv2d(Layer):
         from torch.nn import functional
 
         return functional.conv2d(
-            inputs[0],
+            functional.pad(inputs[0], (*sides(options, "x"), *sides(options, "y"))),
             *tensors,
             stride=pair_of(options, "stride"),
-            padding=pair_of(options, "padding"),
+            dilation=pair_of(options, "dilation"),
             groups=options["groups"],
         )
 
     def cpp(self, options):
         channels, groups = options["in_channels"], options["groups"]
         is_depthwise = groups == channels == options["out_channels"] and groups > 1
-        arguments = [cpp_pair("Kernel", pair_of(options, "kernel"))]
-        if pair_of(options, "stride") != (1, 1):
-            arguments.append(cpp_pair("Stride", pair_of(options, "stride")))
-        if pair_of(options, "padding") != (0, 0):
-            arguments.append(cpp_pair("Padding", pair_of(options, "padding")))
+        arguments = cpp_window(options, (1, 1))
         if groups != 1 and not is_depthwise:
             arguments.append(f"Groups<{groups}>")
         if not options["bias"]:
@@ -91,6 +119,10 @@ class Conv2d(Layer):
 
     def cases(self):
         from torch import nn
+
+        def options(in_channels, out_channels, kernel, **others):
+            sizes = {"kernel_height": kernel, "kernel_width": kernel}
+            return {"in_channels": in_channels, "out_channels": out_channels} | sizes | others
 
         def depthwise(channels, kernel, stride, padding, height, width):
             # Options with their defaults, too, in C++.
@@ -162,6 +194,30 @@ class Conv2d(Layer):
             depthwise(5, 2, 2, 0, 7, 5),
             depthwise(3, 3, 1, 3, 2, 2),
             Case(nn.Conv2d(6, 6, 3, groups=6, bias=False), (6, 4, 4)),
+            Case(options(3, 5, 3, dilation_y=2, dilation_x=2), (3, 7, 8)),
+            Case(
+                options(3, 18, 3, padding_y=2, padding_x=3, dilation_y=2, dilation_x=3, bias=0),
+                (3, 5, 6),
+            ),
+            Case(options(4, 6, 3, stride_y=2, dilation_x=2, groups=2, padding_x=1), (4, 7, 6)),
+            Case(
+                options(17, 17, 3, padding_y=2, padding_x=2, dilation_y=2, dilation_x=2, groups=17),
+                (17, 6, 5),
+            ),
+            Case(options(2, 3, 3, padding_y=5, padding_x=5, dilation_y=4, dilation_x=4), (2, 2, 1)),
+            # As auto_pad of ONNX and TensorFlow pads an even size with stride 2.
+            Case(
+                options(3, 16, 3, stride_y=2, stride_x=2, padding_bottom=1, padding_right=1),
+                (3, 8, 6),
+            ),
+            Case(options(16, 16, 4, padding_y=1, padding_x=2, padding_bottom=2), (16, 9, 8)),
+            Case(options(16, 16, 3, padding_bottom=2, padding_right=2), (16, 9, 12)),
+            Case(options(5, 5, 3, padding_y=1, padding_x=1, padding_right=0, groups=5), (5, 4, 5)),
+            Case(
+                options(33, 33, 3, padding_y=1, padding_x=1, padding_bottom=2, groups=33),
+                (33, 3, 4),
+            ),
+            Case(options(3, 4, 1, padding_right=2), (3, 2, 3)),
         ]
 
 

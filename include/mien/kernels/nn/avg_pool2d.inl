@@ -26,12 +26,13 @@ inline void avg_pool2d_pixel(const WindowGeometry& g, int y, int x, int channel,
   store_part<Whole>(output + channel, average, count);
 }
 
-/// The image is without padding, which counts as zeros.
-inline void avg_pool2d(const WindowGeometry& g, const float* input, float* output) noexcept {
-  const Vector weight = broadcast(1.0f / static_cast<float>(g.kernel_height * g.kernel_width));
+/// The image is without padding, which counts as zeros where it is counted.
+inline void avg_pool2d(const WindowGeometry& g, const CountedPadding& counted, const float* input,
+                       float* output) noexcept {
   const int whole = g.in_channels / lanes * lanes;
   for (int y = 0; y < g.out_height; ++y) {
     for (int x = 0; x < g.out_width; ++x, output += g.out_channels) {
+      const Vector weight = broadcast(1.0f / static_cast<float>(counted_pixels(g, counted, y, x)));
       for (int c = 0; c < whole; c += lanes) {
         avg_pool2d_pixel<true>(g, y, x, c, lanes, input, weight, output);
       }

@@ -13,20 +13,19 @@ namespace mien::kernels::MIEN_SET {
 template <bool Whole>
 inline void max_pool2d_pixel(const WindowGeometry& g, int y, int x, int channel, int count,
                              const float* input, float* output) noexcept {
-  const std::ptrdiff_t next_row = std::ptrdiff_t{g.in_width} * g.in_channels;
+  const std::ptrdiff_t next_pixel = std::ptrdiff_t{g.dilation_x} * g.in_channels;
   const Window window = clipped_window(g, y, x);
-  const float* row = input + tap_offset(g, y, x, window.first_y, window.first_x) + channel;
-  Vector largest = load_part<Whole>(row, count);
-  for (int ky = window.first_y; ky < window.last_y; ++ky, row += next_row) {
-    const float* pixel = row;
-    for (int kx = window.first_x; kx < window.last_x; ++kx, pixel += g.in_channels) {
+  Vector largest = broadcast(max_pool2d_padding);
+  for (int ky = window.first_y; ky < window.last_y; ++ky) {
+    const float* pixel = input + tap_offset(g, y, x, ky, window.first_x) + channel;
+    for (int kx = window.first_x; kx < window.last_x; ++kx, pixel += next_pixel) {
       largest = maximum(load_part<Whole>(pixel, count), largest);
     }
   }
   store_part<Whole>(output + channel, largest, count);
 }
 
-/// The image is without padding; every window covers at least one of its pixels.
+/// The image is without padding; a window that covers none of its pixels has minus infinity.
 inline void max_pool2d(const WindowGeometry& g, const float* input, float* output) noexcept {
   const int whole = g.in_channels / lanes * lanes;
   for (int y = 0; y < g.out_height; ++y) {

@@ -56,7 +56,7 @@ constexpr ConvolutionMethod method() {
 
 inline constexpr ConvolutionMethod direct_method = direct::method();
 
-/// Copies an image into a larger one, between padding_y rows and padding_x columns of zeros.
+/// Copies an image into a larger one, with zeros around it.
 void pad_image(const WindowGeometry& g, const float* input, float* padded) noexcept;
 
 }  // namespace mien::kernels
@@ -70,14 +70,14 @@ namespace mien::kernels {
 MIEN_INLINE void pad_image(const WindowGeometry& g, const float* input, float* padded) noexcept {
   const std::ptrdiff_t row = std::ptrdiff_t{g.in_width} * g.in_channels;
   const std::ptrdiff_t left = std::ptrdiff_t{g.padding_x} * g.in_channels;
-  const std::ptrdiff_t padded_row = row + 2 * left;
+  const std::ptrdiff_t padded_row = std::ptrdiff_t{g.padded_width()} * g.in_channels;
   padded = std::fill_n(padded, g.padding_y * padded_row, 0.0f);
   for (int y = 0; y < g.in_height; ++y) {
     padded = std::fill_n(padded, left, 0.0f);
     padded = std::copy_n(input + y * row, row, padded);
-    padded = std::fill_n(padded, left, 0.0f);
+    padded = std::fill_n(padded, padded_row - left - row, 0.0f);
   }
-  std::fill_n(padded, g.padding_y * padded_row, 0.0f);
+  std::fill_n(padded, (g.padded_height() - g.padding_y - g.in_height) * padded_row, 0.0f);
 }
 
 namespace direct {

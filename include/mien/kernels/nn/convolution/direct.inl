@@ -189,20 +189,20 @@ inline void conv2d(const WindowGeometry& g, const float* image, const float* pac
                    const Epilogue& epilogue, float* output) noexcept {
   const int group_in = g.in_channels / g.groups;
   const int group_out = g.out_channels / g.groups;
-  const std::ptrdiff_t image_row = std::ptrdiff_t{g.in_width + 2 * g.padding_x} * g.in_channels;
+  const std::ptrdiff_t image_row = std::ptrdiff_t{g.padded_width()} * g.in_channels;
   TapRuns taps{};
   taps.rows = g.kernel_height;
-  taps.next_row = image_row;
+  taps.next_row = g.dilation_y * image_row;
   taps.next_pixel = std::ptrdiff_t{g.stride_x} * g.in_channels;
   taps.next_output_row = g.stride_y * image_row;
-  if (g.groups == 1) {
+  if (g.groups == 1 && g.dilation_x == 1) {
     // The taps of a window's row touch each other in memory.
     taps.runs_per_row = 1;
     taps.length = g.kernel_width * g.in_channels;
   } else {
     taps.runs_per_row = g.kernel_width;
     taps.length = group_in;
-    taps.next_run = g.in_channels;
+    taps.next_run = std::ptrdiff_t{g.dilation_x} * g.in_channels;
   }
   // A 1x1 convolution sees the image as one long row, which fills the tiles better.
   const bool pools = epilogue.pooling == Pooling::max_2x2;

@@ -49,8 +49,8 @@ MIEN_INLINE void conv2d(const WindowGeometry& g, const float* input, const float
         }
         const double* filter = filters.data() + std::ptrdiff_t{group} * taps * group_in * group_out;
         for (int tap = 0; tap < taps; ++tap) {
-          const int from_y = y * g.stride_y + tap / g.kernel_width - g.padding_y;
-          const int from_x = x * g.stride_x + tap % g.kernel_width - g.padding_x;
+          const int from_y = y * g.stride_y + tap / g.kernel_width * g.dilation_y - g.padding_y;
+          const int from_x = x * g.stride_x + tap % g.kernel_width * g.dilation_x - g.padding_x;
           const bool inside =
               from_y >= 0 && from_y < g.in_height && from_x >= 0 && from_x < g.in_width;
           for (int i = 0; i < group_in; ++i, filter += group_out) {

@@ -130,8 +130,9 @@ namespace winograd {
 template <class Scheme>
 constexpr bool suits(const WindowGeometry& g) {
   constexpr int fewest_tiles = 9;
-  return g.stride_y == 1 && g.stride_x == 1 && g.kernel_height == Scheme::kernel &&
-         g.kernel_width == Scheme::kernel && g.in_channels / g.groups % winograd_channels == 0 &&
+  return !g.is_dilated() && g.stride_y == 1 && g.stride_x == 1 &&
+         g.kernel_height == Scheme::kernel && g.kernel_width == Scheme::kernel &&
+         g.in_channels / g.groups % winograd_channels == 0 &&
          g.out_channels / g.groups % winograd_channels == 0 &&
          WinogradTiling<Scheme>(g).tiles() >= fewest_tiles;
 }
