@@ -1,6 +1,5 @@
 // Shows a network layer by layer, and what every layer puts out.
 #include <algorithm>
-#include <cctype>
 #include <cstddef>
 #include <filesystem>
 #include <iomanip>
@@ -184,14 +183,9 @@ mien::InputSize shown_size(const mien::WeightFile& file) {
   return otherwise;
 }
 
-/// "layer1.0+ReLU.npy", without what a file system might not take.
-std::string file_name(std::string name) {
-  for (char& letter : name) {
-    const bool harmless = std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
-                          std::string("._-+#").find(letter) != std::string::npos;
-    if (!harmless) letter = '_';
-  }
-  return name + ".npy";
+/// "layer1.0+ReLU.npy"
+std::string file_name(const std::string& name) {
+  return harmless_name(name) + ".npy";
 }
 
 /// Files that appear together, in a folder that was not there before or was empty.

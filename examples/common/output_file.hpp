@@ -1,6 +1,7 @@
 // Files that are written whole or not at all.
 #pragma once
 
+#include <cctype>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -35,6 +36,16 @@ inline void write_file(const std::string& path, const std::string& bytes) {
     std::filesystem::remove(temporary, ignored);
     throw Error(path + ": cannot write the file: " + error.message());
   }
+}
+
+/// A name without what a file system might not take.
+inline std::string harmless_name(std::string name) {
+  for (char& letter : name) {
+    const bool harmless = std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
+                          std::string("._-+#").find(letter) != std::string::npos;
+    if (!harmless) letter = '_';
+  }
+  return name;
 }
 
 /// Throws CLI::ValidationError if what `option` names does not end in .png.
