@@ -45,6 +45,18 @@ inline void normalise(const Node& node, const NodeTensors& tensors, const Values
   }
 }
 
+inline void arithmetic(kernels::Arithmetic operation, const std::vector<TensorShape>& shapes,
+                       const std::vector<Values>& inputs, Values& output) {
+  const auto extents = [](const TensorShape& shape) {
+    return kernels::Extents{1, static_cast<std::size_t>(shape.height),
+                            static_cast<std::size_t>(shape.width),
+                            static_cast<std::size_t>(shape.channels)};
+  };
+  kernels::naive::arithmetic(
+      operation, kernels::broadcast_loops(extents(shapes[0]), extents(shapes[1])), inputs[0].data(),
+      inputs[1].data(), kernels::Activation::none, output.data());
+}
+
 inline void softmax(std::size_t channels, const Values& input, Values& output) {
   for (std::size_t first = 0; first < input.size(); first += channels) {
     const float largest = *std::max_element(&input[first], &input[first] + channels);
@@ -100,7 +112,9 @@ inline Values evaluate(const Node& node, const NodeTensors& tensors,
   } else if (layer == find_layer("Softmax")) {
     softmax(static_cast<std::size_t>(shape.channels), input, output);
   } else if (layer == find_layer("Add")) {
-    for (std::size_t i = 0; i < output.size(); ++i) output[i] = input[i] + inputs[1][i];
+    arithmetic(kernels::Arithmetic::add, shapes, inputs, output);
+  } else if (layer == find_layer("Mul")) {
+    arithmetic(kernels::Arithmetic::multiply, shapes, inputs, output);
   } else if (layer == find_layer("Concatenate")) {
     output.clear();
     for (std::size_t pixel = 0; pixel < shape.pixels(); ++pixel) {

@@ -36,7 +36,7 @@ inline std::vector<float> pseudo_random_image(std::size_t size, std::uint32_t se
 /// Values for a parameter. Filters keep the variance of their input behind a rectifier (He et al.,
 /// arXiv 1502.01852); scales and variances are 0.5 to 1.5, the rest -0.5 to 0.5.
 inline std::vector<float> pseudo_random_tensor(const mien::TensorSpec& tensor, std::uint32_t seed) {
-  const bool is_filter = tensor.rank > 1;
+  const bool is_filter = tensor.role == "weight" && tensor.rank > 1;
   const bool around_one = !is_filter && (tensor.role == "weight" || tensor.role == "running_var");
   const auto outputs = static_cast<std::size_t>(tensor.dimensions[0]);
   const auto fan_in = static_cast<double>(tensor.size() / outputs);

@@ -7,6 +7,7 @@
 #include <ostream>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -217,6 +218,13 @@ class RandomGraph {
         break;
       case 6: {
         const int kernel = pick(2, 3);
+        if (pick(0, 3) == 0) {  // over all of the image, to be broadcast
+          Node node = pool("AvgPool2d", 1, 1, 0);
+          node.options[0] = shape.height;
+          node.options[1] = shape.width;
+          append(writer, node, {value});
+          break;
+        }
         append(writer,
                pool(pick(0, 2) == 0 ? "AvgPool2d" : "MaxPool2d", kernel, pick(1, 2),
                     pick(0, kernel / 2)),
@@ -225,10 +233,16 @@ class RandomGraph {
       }
       case 7:
       case 8: {
-        const auto equal = values_that([&](const TensorShape& other) { return other == shape; });
-        append(
-            writer, plain("Add"),
-            {value, equal[static_cast<std::size_t>(pick(0, static_cast<int>(equal.size()) - 1))]});
+        // Equal shapes may be fused, others broadcast.
+        const bool is_equal = pick(0, 1) == 0;
+        const auto others = values_that([&](const TensorShape& other) {
+          return is_equal ? other == shape : detail::arithmetic::broadcast(other, shape).size() > 0;
+        });
+        const int other =
+            others[static_cast<std::size_t>(pick(0, static_cast<int>(others.size()) - 1))];
+        std::vector<int> inputs = {value, other};
+        if (pick(0, 1) == 0) std::swap(inputs[0], inputs[1]);
+        append(writer, plain(is_equal || pick(0, 1) == 0 ? "Add" : "Mul"), inputs);
         break;
       }
       default: {
@@ -378,6 +392,20 @@ TEST_CASE("an addition runs inside the later of the convolutions that it joins")
   check_against_definition(writer.file(), {}, random);
 }
 
+TEST_CASE("a sum that broadcasts is a step of its own, in place where the larger value lies") {
+  GraphWriter writer({6, 7, 7});
+  const int body = writer.add(conv(6, 6, 3, 1, 1), {0});
+  Node mean = pool("AvgPool2d", 7, 1, 0);
+  const int gate = writer.add(conv(6, 6, 1), {writer.add(mean, {body})});
+  const int scaled = writer.add(plain("Mul"), {gate, body});
+  writer.output("output", writer.add(plain("ReLU"), {writer.add(plain("Add"), {gate, scaled})}));
+  const Model model(writer.file());
+  CHECK(step_texts(model) ==
+        std::vector<std::string>{"Conv2d", "AvgPool2d", "Conv2d", "Mul", "Add+ReLU"});
+  std::mt19937 random(6);
+  check_against_definition(writer.file(), {}, random);
+}
+
 TEST_CASE("random graphs compute what their definitions say") {
   for (unsigned seed = 0; seed < 400; ++seed) {
     CAPTURE(seed);
@@ -422,8 +450,22 @@ TEST_CASE("a graph whose layers do not fit is refused by node and shapes") {
   GraphWriter sums({3, 8, 8});
   sums.output("output", sums.add(plain("Add"), {0, sums.add(conv(3, 5, 3), {0})}));
   CHECK(model_error(sums) ==
-        "random weights: node 1, 'layer2' (Add): expected inputs of equal shape, found 3 x 8 x 8 "
-        "and 5 x 6 x 6");
+        "random weights: node 1, 'layer2' (Add): expected channels, height and width that are "
+        "equal or 1, found 3 x 8 x 8 and 5 x 6 x 6");
+
+  GraphWriter constants({3, 8, 8});
+  Node product = plain("Mul");
+  product.options = {3.0, 1.0, 4.0};
+  constants.output("output", constants.add(product, {0}));
+  CHECK(model_error(constants) ==
+        "random weights: node 0, 'layer1' (Mul): expected channels, height and width that are "
+        "equal or 1, found 3 x 8 x 8 and the constant 3 x 1 x 4");
+
+  GraphWriter alone({3, 8, 8});
+  alone.output("output", alone.add(plain("Sub"), {0}));
+  CHECK(model_error(alone) ==
+        "random weights: node 0, 'layer1' (Sub): expected two values, or one and a constant, found "
+        "3 x 8 x 8");
 
   GraphWriter joined({3, 8, 8});
   joined.output("output", joined.add(plain("Concatenate"), {0, joined.add(conv(3, 5, 3), {0})}));

@@ -519,22 +519,80 @@ TEST_CASE("local_response_norm agrees with its definition") {
   }
 }
 
-TEST_CASE("add agrees with its definition") {
+namespace {
+
+constexpr Arithmetic operations[] = {Arithmetic::add,    Arithmetic::subtract, Arithmetic::multiply,
+                                     Arithmetic::divide, Arithmetic::minimum,  Arithmetic::maximum};
+
+}  // namespace
+
+TEST_CASE("arithmetic agrees with its definition, however values broadcast") {
   Random random(8);
-  for (std::size_t size = 1; size < 70; ++size) {
-    for (const Activation activation : activations) {
-      auto a = random.values(size);
-      const auto b = random.values(size);
-      for (float& value : a) value *= 4.0f;  // enough to reach ReLU6's upper bound
-      std::vector<float> expected(size);
-      naive::add(size, a.data(), b.data(), activation, expected.data());
+  for (int round = 0; round < 600; ++round) {
+    const auto sizes = [&](int most) { return static_cast<std::size_t>(random.between(1, most)); };
+    const Extents whole = {sizes(3), sizes(4), sizes(4), sizes(round % 2 == 0 ? 5 : 40)};
+    const auto part = [&](std::size_t size) { return random.between(0, 2) == 0 ? 1 : size; };
+    const auto part_of = [&](bool all) {
+      if (all) return whole;
+      return Extents{part(whole.images), part(whole.height), part(whole.width),
+                     part(whole.channels)};
+    };
+    const Extents a_extents = part_of(round % 3 == 0);
+    const Extents b_extents = part_of(round % 5 == 0);
+    const auto size_of_extents = [](const Extents& e) {
+      return e.images * e.height * e.width * e.channels;
+    };
+    const BroadcastLoops loops = broadcast_loops(a_extents, b_extents);
+    auto a = random.values(size_of_extents(a_extents));
+    for (float& value : a) value *= 4.0f;  // enough to reach ReLU6's upper bound
+    auto b = random.values(size_of_extents(b_extents));
+    for (float& value : b) value += value < 0.0f ? -0.1f : 0.1f;
+    for (const Arithmetic operation : operations) {
+      const Activation activation = activations[round % 3];
+      std::vector<float> expected(loops.size());
+      naive::arithmetic(operation, loops, a.data(), b.data(), activation, expected.data());
       constexpr float guard = 54321.0f;
-      std::vector<float> output = a;
+      std::vector<float> output(expected.size(), guard);
+      // In place where the operand is as large.
+      const bool is_in_place = a.size() == output.size();
+      if (is_in_place) output = a;
       output.push_back(guard);
-      chosen().add(size, output.data(), b.data(), activation, output.data());
-      check_close("add, size " + std::to_string(size) + ", activation " + name(activation),
-                  expected, output.data(), std::vector<float>(size));
+      chosen().arithmetic(operation, loops, is_in_place ? output.data() : a.data(), b.data(),
+                          activation, output.data());
+      check_close(std::string("arithmetic ") + name(operation) + ", round " +
+                      std::to_string(round) + ", activation " + name(activation),
+                  expected, output.data(), std::vector<float>(expected.size()));
       REQUIRE(output.back() == guard);
+    }
+  }
+}
+
+TEST_CASE("loops over what broadcasts are as few as can be") {
+  const auto sizes = [](const BroadcastLoops& loops) {
+    return std::vector<std::size_t>(loops.sizes, loops.sizes + BroadcastLoops::count);
+  };
+  using Sizes = std::vector<std::size_t>;
+  CHECK(sizes(broadcast_loops({2, 3, 4, 5}, {2, 3, 4, 5})) == Sizes{1, 1, 1, 120});
+  CHECK(sizes(broadcast_loops({2, 3, 4, 5}, {1, 1, 1, 1})) == Sizes{1, 1, 1, 120});
+  CHECK(sizes(broadcast_loops({2, 3, 4, 5}, {2, 1, 1, 5})) == Sizes{1, 2, 12, 5});
+  CHECK(sizes(broadcast_loops({2, 3, 4, 5}, {2, 3, 4, 1})) == Sizes{1, 1, 24, 5});
+  CHECK(sizes(broadcast_loops({1, 1, 1, 5}, {2, 3, 4, 5})) == Sizes{1, 1, 24, 5});
+  CHECK(sizes(broadcast_loops({2, 3, 1, 5}, {2, 1, 4, 5})) == Sizes{2, 3, 4, 5});
+  CHECK(sizes(broadcast_loops({1, 1, 1, 1}, {1, 1, 1, 1})) == Sizes{1, 1, 1, 1});
+}
+
+TEST_CASE("what is not a number in either operand stays so") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const Arithmetic operation : operations) {
+    INFO(name(operation));
+    for (const bool is_first : {false, true}) {
+      const std::vector<float> a(35, is_first ? nan : 1.0f);
+      const std::vector<float> b(35, is_first ? 1.0f : nan);
+      std::vector<float> output(35);
+      chosen().arithmetic(operation, row_loops(35), a.data(), b.data(), Activation::none,
+                          output.data());
+      for (const float value : output) CHECK(std::isnan(value));
+      CHECK(std::isnan(naive::combined(operation, a[0], b[0])));
     }
   }
 }
@@ -649,7 +707,8 @@ TEST_CASE("what is not a number passes through activations") {
     INFO("activation " << name(activation));
     CHECK(std::isnan(activated(activation, nan)));
     std::vector<float> sum(35, nan);
-    chosen().add(sum.size(), sum.data(), std::vector<float>(35).data(), activation, sum.data());
+    chosen().arithmetic(Arithmetic::add, row_loops(35), sum.data(), std::vector<float>(35).data(),
+                        activation, sum.data());
     CHECK(std::all_of(sum.begin(), sum.end(), is_nan));
     // A geometry for each method: many channels, and some that do not fill a vector.
     const WindowGeometry depthwise = {35, 3, 3, 35, 3, 3, 3, 3, 1, 1, 1, 1, 35};

@@ -60,11 +60,17 @@ struct layer_takes_channels<Layer, ExpectedChannels<Channels>, Found> {
 };
 
 template <class First, class Second>
-struct add_takes_equal_shapes {
-  static_assert(std::is_same_v<First, Second>,
-                "Add can only add equal shapes: see add_takes_equal_shapes<Shape<C, H, W> of the "
-                "first, Shape<C, H, W> of the second> in this message");
-  static constexpr bool value = true;
+struct shapes_broadcast {
+  static constexpr TensorShape shape = arithmetic::broadcast(First::value, Second::value);
+  static_assert(shape.size() > 0,
+                "Add, Mul and the like can only join values whose channels, heights and widths are "
+                "equal or 1: see shapes_broadcast<Shape<C, H, W> of the first, Shape<C, H, W> of "
+                "the second> in this message");
+  using type = std::conditional_t<
+      (shape.size() > 0),
+      Shape<(shape.channels > 0 ? shape.channels : 1), (shape.height > 0 ? shape.height : 1),
+            (shape.width > 0 ? shape.width : 1)>,
+      First>;
 };
 
 template <class First, class... Others>
@@ -120,6 +126,10 @@ struct After {
   static_assert(result.problem != ShapeProblem::flat,
                 "Dense takes a flat vector: put Flatten before it");
   static_assert(result.problem != ShapeProblem::overflow, "a layer's output is too large");
+  static_assert(result.problem != ShapeProblem::broadcast,
+                "a constant's channels, height and width are those of the value or 1: see "
+                "After<...OfConstant<..., C, H, W, ...>, ShapeState<Shape<C, H, W> found>> in this "
+                "message");
   static constexpr TensorShape shape =
       result.problem == ShapeProblem::none ? result.shape : TensorShape{1, 1, 1};
   using type = typename WithCurrent<State, Shape<shape.channels, shape.height, shape.width>>::type;
@@ -148,13 +158,15 @@ template <class First, class... Rest, class State>
 struct After<Sequential<First, Rest...>, State>
     : After<Sequential<Rest...>, typename After<First, State>::type> {};
 
-template <class First, class Second, class State>
-struct After<Add<First, Second>, State> {
+template <const LayerType& layer, class First, class Second, class State>
+struct After<arithmetic::OfTwo<layer, First, Second>, State> {
   using AfterFirst = typename After<First, State>::type;
   using BeforeSecond = typename WithCurrent<AfterFirst, typename State::current>::type;
-  using type = typename After<Second, BeforeSecond>::type;
-  static_assert(
-      add_takes_equal_shapes<typename AfterFirst::current, typename type::current>::value);
+  using AfterSecond = typename After<Second, BeforeSecond>::type;
+  using type =
+      typename WithCurrent<AfterSecond,
+                           typename shapes_broadcast<typename AfterFirst::current,
+                                                     typename AfterSecond::current>::type>::type;
 };
 
 template <class State, class Input, class BranchList, class... Outputs>
@@ -271,8 +283,8 @@ struct Lowering<Sequential<Layers...>> {
   }
 };
 
-template <class First, class Second>
-struct Lowering<Add<First, Second>> {
+template <const LayerType& layer, class First, class Second>
+struct Lowering<arithmetic::OfTwo<layer, First, Second>> {
   static constexpr GraphSize size =
       Lowering<First>::size + Lowering<Second>::size + GraphSize{1, 2};
   template <class Builder>
@@ -280,7 +292,7 @@ struct Lowering<Add<First, Second>> {
     const int first = Lowering<First>::append(builder, value);
     const int second = Lowering<Second>::append(builder, value);
     const int inputs[] = {first, second};
-    return builder.append(Add<First, Second>::node(), inputs, 2);
+    return builder.append(arithmetic::OfTwo<layer, First, Second>::node(), inputs, 2);
   }
 };
 
@@ -327,7 +339,8 @@ struct StaticGraph {
     std::array<ValueUses, nodes + 1> uses{};
     std::array<bool, nodes> is_fused{};
     std::array<PlannedStep, nodes> steps{};
-    const int step_count = plan_steps(view, uses.data(), is_fused.data(), steps.data());
+    const int step_count =
+        plan_steps(view, shapes.data(), uses.data(), is_fused.data(), steps.data());
     std::size_t sum = 0;
     for (int s = 0; s < step_count; ++s) {
       sum += mien::multiply_adds(view, steps[static_cast<std::size_t>(s)].node, shapes.data());
@@ -341,7 +354,8 @@ struct StaticGraph {
     std::array<ValueUses, nodes + 1> uses{};
     std::array<bool, nodes> is_fused{};
     std::array<PlannedStep, nodes> steps{};
-    const int step_count = plan_steps(view, uses.data(), is_fused.data(), steps.data());
+    const int step_count =
+        plan_steps(view, shapes.data(), uses.data(), is_fused.data(), steps.data());
     std::array<std::size_t, nodes> scratch_sizes{};
     for (int s = 0; s < step_count; ++s) {
       const auto at = static_cast<std::size_t>(s);

@@ -1,4 +1,4 @@
-// expects: add_takes_equal_shapes<mien::Shape<3, 4, 4>, mien::Shape<3, 6, 6> ?>
+// expects: shapes_broadcast<mien::Shape<3, 4, 4>, mien::Shape<3, 6, 6> ?>
 #include <mien/network.hpp>
 
 using namespace mien;

@@ -8,7 +8,7 @@ test vector; the .inc file lists them with their C++ types for test_layers.cpp.
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from torch import nn
 from mien_tools.export import graph_tensors
 from mien_tools.graph import Graph, Input, Node, Output
 from mien_tools.header import cpp_type
-from mien_tools.layer import Case, Layer
+from mien_tools.layer import Case
 from mien_tools.layers import LAYERS
 from mien_tools.networks.mini_fer import InvertedResidual
+from mien_tools.shapes import Shape
 from mien_tools.trace import trace
 from mien_tools.weights import NamedTensor, OutputSample, Preprocessing, TestVector, WeightFile
 
@@ -306,6 +307,28 @@ GRAPHS = {
 }
 
 
+# Nodes: kind, options, the values they take, as their records compute them; the input is value 0.
+MEAN = ("AvgPool2d", {"kernel_height": 5, "kernel_width": 4}, (0,))
+NODES = {
+    "squeeze_and_excitation": ([MEAN, ("Sigmoid", {}, (1,)), ("Mul", {}, (2, 0))], (17, 5, 4)),
+    "times_its_mean": ([MEAN, ("Mul", {}, (0, 1))], (3, 5, 4)),
+    "without_its_mean": ([MEAN, ("Sub", {}, (0, 1))], (3, 5, 4)),
+    "mean_without_it": ([MEAN, ("Sub", {}, (1, 0))], (18, 5, 4)),
+    "divided_by_its_sigmoid": ([("Sigmoid", {}, (0,)), ("Div", {}, (0, 1))], (7, 3, 4)),
+    "at_most_its_mean": ([MEAN, ("Min", {}, (0, 1)), ("ReLU", {}, (2,))], (33, 5, 4)),
+    "at_least_its_tanh": ([("Tanh", {}, (0,)), ("Max", {}, (0, 1))], (5, 3, 4)),
+    "mean_added_and_rectified": ([MEAN, ("Add", {}, (1, 0)), ("ReLU6", {}, (2,))], (6, 5, 4)),
+    "itself_times_itself": ([("Mul", {}, (0, 0))], (5, 3, 4)),
+    "normalised_input": (
+        [
+            ("Sub", {"channels": 3, "height": 1, "width": 1}, (0,)),
+            ("Div", {"channels": 3, "height": 1, "width": 1}, (1,)),
+        ],
+        (3, 7, 6),
+    ),
+}
+
+
 def cases() -> Iterator[tuple[str, Case]]:
     """All cases by name; a layer's are numbered, so that new ones leave the others as they are."""
     for kind, record in LAYERS.items():
@@ -315,6 +338,8 @@ def cases() -> Iterator[tuple[str, Case]]:
         yield f"composition_{number:02}", Case(module, shape, cpp)
     for name, case in GRAPHS.items():
         yield f"graph_{name}", case
+    for name, (nodes, shape) in NODES.items():
+        yield f"nodes_{name}", Case(nodes, shape)
 
 
 def randomise(module: nn.Module, seed: int) -> None:
@@ -336,41 +361,61 @@ def as_image(tensor: torch.Tensor) -> torch.Tensor:
 
 
 class Recorded(nn.Module):
-    """A layer as its record computes it, with random tensors."""
+    """Nodes as their records compute them, with random tensors."""
 
-    def __init__(self, record: Layer, options: dict[str, float]):
+    def __init__(self, nodes: Iterable[Node]):
         super().__init__()
-        self.record, self.options = record, record.resolve(options)
-        for role, shape in record.tensor_shapes(self.options).items():
-            value = torch.rand(shape) + 0.5 if role == "running_var" else torch.randn(shape)
-            self.register_parameter(role, nn.Parameter(value))
+        self.nodes = tuple(nodes)
+        self.parts = nn.ModuleList(map(self._tensors, self.nodes))
+
+    @staticmethod
+    def _tensors(node: Node) -> nn.ParameterDict:
+        tensors = nn.ParameterDict()
+        for role, shape in node.tensor_shapes.items():
+            tensors[role] = torch.rand(shape) + 0.5 if role == "running_var" else torch.randn(shape)
+        return tensors
 
     def forward(self, x):
-        return self.record.reference(self.options, [x], list(self.parameters()))
+        values = [x]
+        for node, tensors in zip(self.nodes, self.parts, strict=True):
+            inputs = [values[index] for index in node.inputs]
+            values.append(node.record.reference(node.resolved, inputs, list(tensors.values())))
+        return values[-1]
+
+    def named_tensors(self) -> Iterator[NamedTensor]:
+        for node, tensors in zip(self.nodes, self.parts, strict=True):
+            for name, values in zip(node.tensors, tensors.values(), strict=True):
+                yield NamedTensor(name, values.detach().numpy())
 
 
-def layer_of_options(name: str, record: Layer, case: Case) -> WeightFile:
-    """A network of one layer with these options, an input and its output."""
+def nodes_of(stated: list[tuple[str, dict[str, float], tuple[int, ...]]]) -> Iterator[Node]:
+    """The nodes with their tensors, which are numbered if there are several nodes."""
+    for number, (kind, options, inputs) in enumerate(stated):
+        record = LAYERS[kind]
+        roles = record.tensor_shapes(record.resolve(options))
+        names = roles if len(stated) == 1 else [f"{number}.{role}" for role in roles]
+        yield Node(kind, inputs, record.without_defaults(record.resolve(options)), tuple(names))
+
+
+def nodes_file(name: str, nodes: tuple[Node, ...], input_shape: Shape) -> WeightFile:
+    """A network of these nodes, an input and its output."""
     torch.manual_seed(zlib.crc32(name.encode()))
-    x = 4 * torch.randn(case.input_shape)
-    module = Recorded(record, case.module)
-    tensors = tuple(
-        NamedTensor(role, values.detach().numpy()) for role, values in module.named_parameters()
-    )
+    x = 4 * torch.randn(input_shape)
+    module = Recorded(nodes)
+    tensors = tuple(module.named_tensors())
     with torch.no_grad():
         y = module.double()(as_image(x).double()[None])[0]
-    channels, height, width = as_image(x).shape
-    node = Node(
-        record.kind, (0,), record.without_defaults(case.module), tuple(t.name for t in tensors)
-    )
-    graph = Graph((Input(channels, height, width),), (node,), (Output(1),))
+    graph = Graph((Input(*as_image(x).shape),), nodes, (Output(len(nodes)),))
     return one_vector_file(name, graph, tensors, x, y)
 
 
 def layer_file(name: str, case: Case) -> WeightFile:
     """The case's network with an input and its output."""
     if isinstance(case.module, Mapping):
-        return layer_of_options(name, LAYERS[name.rpartition("_")[0]], case)
+        kind = name.rpartition("_")[0]
+        return nodes_file(name, tuple(nodes_of([(kind, case.module, (0,))])), case.input_shape)
+    if isinstance(case.module, list):
+        return nodes_file(name, tuple(nodes_of(case.module)), case.input_shape)
     module = nn.Sequential(case.module).eval()
     randomise(module, seed=zlib.crc32(name.encode()))
     x = 4 * torch.randn(case.input_shape)

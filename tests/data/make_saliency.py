@@ -14,7 +14,7 @@ saliency_faces.txt     for faces in noise images that a small network sees: seed
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from PIL import Image
 from torch import nn
 
 from make_expressions import PHOTO_SIZE, resized, views
-from make_layers import Concatenate, Residual, as_image
+from make_layers import Concatenate, Residual, Written, as_image
 from make_networks import tiny
 from mien_tools.networks.mini_fer import InvertedResidual, MiniFer
 from mien_tools.preprocess import equalize_histogram, normalise
@@ -63,6 +63,23 @@ def local_response_norm(
         nn.LocalResponseNorm(size, value(alpha), value(beta), value(k)),
         (channels, height, width),
     )
+
+
+class WithConstant(nn.Module):
+    """A function of the images and a constant."""
+
+    def __init__(self, function: Callable, *shape: int):
+        super().__init__()
+        self.function = function
+        self.value = nn.Parameter(torch.empty(shape))
+
+    def forward(self, x):
+        return self.function(x, self.value)
+
+
+def constant(cpp: str, function: Callable, *shape: int):
+    sizes = cpp[cpp.index("<") + 1 : -1].split(", ")[:3]
+    return cpp, WithConstant(function, *map(int, sizes)), shape
 
 
 LAYERS = [
@@ -174,36 +191,41 @@ LAYERS = [
     ("Clip<std::ratio<-5, 2>, std::ratio<9, 2>>", nn.Hardtanh(-2.5, 4.5), (3, 4, 5)),
     ("Softplus", nn.Softplus(), (3, 4, 5)),
     ("LogSoftmax", nn.LogSoftmax(1), (5, 2, 3)),
-    conv(
-        "3, 5, Kernel<3>, Padding<2, 3>, Dilation<2, 3>",
-        *(3, 5, 3, 1, (2, 3), (2, 3)),
-        shape=(3, 5, 6),
+    constant("AddConstant<7, 1, 1>", lambda x, value: x + value, 7, 3, 4),
+    constant("SubConstant<1, 1, 1, Reversed>", lambda x, value: value - x, 7, 3, 4),
+    constant("MulConstant<1, 3, 1>", lambda x, value: x * value, 7, 3, 4),
+    constant("DivConstant<7, 3, 4>", lambda x, value: x / value, 7, 3, 4),
+    constant("MinConstant<7, 1, 1>", torch.minimum, 7, 3, 4),
+    constant("MaxConstant<1, 3, 4>", torch.maximum, 1, 1, 4),
+    (
+        "Mul<Identity, Sequential<AvgPool2d<Kernel<3, 4>>, Sigmoid>>",
+        Written(lambda m, x: x * m.f(x).sigmoid(), f=nn.AvgPool2d((3, 4))),
+        (7, 3, 4),
     ),
     (
-        "Conv2d<4, 6, Kernel<3>, Stride<2>, Padding<0, 0, 1, 1>>",
-        nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(4, 6, 3, 2)),
-        (4, 8, 6),
+        "Sub<AvgPool2d<Kernel<3, 4>>, Identity>",
+        Written(lambda m, x: m.f(x) - x, f=nn.AvgPool2d((3, 4))),
+        (7, 3, 4),
     ),
     (
-        "DepthwiseConv2d<5, Kernel<3>, Padding<2>, Dilation<2>>",
-        nn.Conv2d(5, 5, 3, 1, 2, 2, 5),
-        (5, 6, 4),
-    ),
-    ("MaxPool2d<Kernel<3>, Stride<2>, CeilMode>", nn.MaxPool2d(3, 2, ceil_mode=True), (5, 8, 7)),
-    (
-        "MaxPool2d<Kernel<3>, Stride<1>, Padding<1>, Dilation<2>>",
-        nn.MaxPool2d(3, 1, 1, 2),
-        (5, 6, 5),
+        "Div<Tanh, Softplus>",
+        Written(lambda m, x: x.tanh() / m.f(x), f=nn.Softplus()),
+        (5, 3, 4),
     ),
     (
-        "AvgPool2d<Kernel<3>, Stride<2>, Padding<1>, CeilMode>",
-        nn.AvgPool2d(3, 2, 1, ceil_mode=True),
-        (5, 6, 5),
+        "Div<Identity, Sequential<AvgPool2d<Kernel<3, 4>>, Softplus>>",
+        Written(lambda m, x: x / nn.functional.softplus(m.f(x)), f=nn.AvgPool2d((3, 4))),
+        (5, 3, 4),
     ),
     (
-        "AvgPool2d<Kernel<3>, Stride<2>, Padding<1>, CeilMode, ExcludePadding>",
-        nn.AvgPool2d(3, 2, 1, True, False),
-        (5, 6, 5),
+        "Max<Identity, MaxPool2d<Kernel<3>, Stride<1>, Padding<1>>>",
+        Written(lambda m, x: torch.maximum(x, m.f(x)), f=nn.MaxPool2d(3, 1, 1)),
+        (5, 3, 4),
+    ),
+    (
+        "Min<Identity, Tanh>",
+        Written(lambda m, x: torch.minimum(x, x.tanh())),
+        (5, 3, 4),
     ),
 ]
 

@@ -681,7 +681,8 @@ UNWRITABLE = {
     ),
     "a sum of two shapes": (
         WeightFile("sum", SUM, (), preprocessing=Preprocessing(0, (0.0,) * 2, (1.0,) * 2)),
-        "node 1 .Add.: inputs: expected two of the same shape, found 2 x 2 x 2 and 2 x 3 x 2",
+        "node 1 .Add.: inputs: expected channels, height and width that are equal or 1, found "
+        "2 x 2 x 2 and 2 x 3 x 2",
     ),
     "no inputs": (with_graph(inputs=()), "inputs: expected at least one, found none"),
     "no outputs": (with_graph(outputs=()), "outputs: expected at least one, found none"),

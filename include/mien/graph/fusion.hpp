@@ -39,7 +39,8 @@ struct ValueUses {
 };
 
 /// Lets `next`, the only node that takes the step's output, run inside the step.
-constexpr bool fuse(const GraphView& graph, int next, PlannedStep& step) {
+constexpr bool fuse(const GraphView& graph, const TensorShape* shapes, int next,
+                    PlannedStep& step) {
   const Node& node = graph.nodes[next];
   const Node& first = graph.nodes[step.node];
   if (!node.layer->can_be_fused(node)) return false;
@@ -57,6 +58,8 @@ constexpr bool fuse(const GraphView& graph, int next, PlannedStep& step) {
       const int own = graph.value_of(step.last);
       const int other =
           graph.operand(node, 0) == own ? graph.operand(node, 1) : graph.operand(node, 0);
+      // A kernel adds what is laid out as its output is.
+      if (shapes[own] != shapes[other]) return false;
       // The other value must be there when the step runs.
       if (graph.producer(other) >= step.node) return false;
       step.add = next;
@@ -78,10 +81,10 @@ constexpr bool fuse(const GraphView& graph, int next, PlannedStep& step) {
 
 }  // namespace detail
 
-/// Writes the steps, at most one a node; `uses` has room for every value, `is_fused` for every
-/// node. Returns the number of steps.
-constexpr int plan_steps(const GraphView& graph, detail::ValueUses* uses, bool* is_fused,
-                         PlannedStep* steps) {
+/// Writes the steps, at most one a node; `shapes` are those of values, `uses` has room for every
+/// value, `is_fused` for every node. Returns the number of steps.
+constexpr int plan_steps(const GraphView& graph, const TensorShape* shapes, detail::ValueUses* uses,
+                         bool* is_fused, PlannedStep* steps) {
   for (int v = 0; v < graph.value_count(); ++v) uses[v] = {};
   for (int n = 0; n < graph.node_count; ++n) {
     is_fused[n] = false;
@@ -101,7 +104,7 @@ constexpr int plan_steps(const GraphView& graph, detail::ValueUses* uses, bool* 
     step.last = n;
     while (uses[graph.value_of(step.last)].count == 1) {
       const int next = uses[graph.value_of(step.last)].node;
-      if (is_fused[next] || !detail::fuse(graph, next, step)) break;
+      if (is_fused[next] || !detail::fuse(graph, shapes, next, step)) break;
       is_fused[next] = true;
     }
     steps[count++] = step;

@@ -104,10 +104,13 @@ MIEN_INLINE std::string node_text(const Graph& graph, int node) {
 
 namespace detail {
 
-MIEN_COLD inline std::string shape_problem_text(const ShapeInference& inference,
-                                                const TensorShape* inputs, int count) {
+MIEN_COLD inline std::string shape_problem_text(const ShapeInference& inference, const Node& node,
+                                                const TensorShape* inputs) {
   std::string found;
-  for (int i = 0; i < count; ++i) found += (i == 0 ? "" : " and ") + shape_text(inputs[i]);
+  for (int i = 0; i < node.input_count; ++i) {
+    found += (i == 0 ? "" : " and ") + shape_text(inputs[i]);
+  }
+  const TensorSpecs tensors = node.layer->tensors(node);
   switch (inference.problem) {
     case ShapeProblem::none:
       break;
@@ -119,8 +122,15 @@ MIEN_COLD inline std::string shape_problem_text(const ShapeInference& inference,
       return "expected a flat vector, found " + found;
     case ShapeProblem::sizes:
       return "expected inputs of equal height and width, found " + found;
-    case ShapeProblem::shapes:
-      return "expected inputs of equal shape, found " + found;
+    case ShapeProblem::broadcast:
+      if (tensors.count > 0) {
+        const std::array<int, 4>& sizes = tensors.specs[0].dimensions;
+        found += " and the constant " + shape_text({sizes[0], sizes[1], sizes[2]});
+      }
+      return "expected channels, height and width that are equal or 1, found " + found;
+    case ShapeProblem::operands:
+      return inference.expected == 1 ? "expected one value besides the constant, found " + found
+                                     : "expected two values, or one and a constant, found " + found;
     case ShapeProblem::overflow:
       return "its output would be too large; its input is " + found;
   }
@@ -147,7 +157,7 @@ MIEN_INLINE ShapedGraph::ShapedGraph(const Graph& graph, std::vector<TensorShape
   const Node& node = graph.nodes[static_cast<std::size_t>(inference.node)];
   const NodeShapes found(view_, node, shapes_.data());
   detail::fail({where, ": ", node_text(graph, inference.node), ": ",
-                detail::shape_problem_text(inference, found.inputs.data(), node.input_count)});
+                detail::shape_problem_text(inference, node, found.inputs.data())});
 }
 
 namespace detail {

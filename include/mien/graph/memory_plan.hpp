@@ -162,13 +162,15 @@ constexpr int early_gather(const GraphView& graph, const PlannedStep& step, cons
   return graph.nodes[uses.node].layer->gathers ? uses.node : -1;
 }
 
-/// The input whose memory a step's output may take: it is of the same size and not needed later.
+/// The input whose memory a step's output may take: it is of the same size, not one that
+/// broadcasts, and not needed later.
 constexpr int reusable_input(const GraphView& graph, const PlannedStep& step, int step_number,
-                             const MemoryPlanArrays& plan) {
+                             const TensorShape* shapes, const MemoryPlanArrays& plan) {
   const Node& node = graph.nodes[step.node];
   if (!node.layer->is_in_place) return -1;
   for (int i = 0; i < node.input_count; ++i) {
     const int value = graph.operand(node, i);
+    if (shapes[value].size() != shapes[graph.value_of(step.last)].size()) continue;
     if (plan.values[value].buffer >= 0 && plan.values[value].last_step == step_number) {
       return value;
     }
@@ -222,7 +224,7 @@ constexpr int plan_values(const GraphView& graph, const PlannedStep* steps, int 
       if (planned.first_step != s || planned.output >= 0) continue;
       // A value that no step puts out lies inside a fused one and has no first step.
       const bool is_own = graph.value_of(steps[s].last) == v;
-      const int reused = is_own ? detail::reusable_input(graph, steps[s], s, plan) : -1;
+      const int reused = is_own ? detail::reusable_input(graph, steps[s], s, shapes, plan) : -1;
       if (reused >= 0) {
         planned.buffer = plan.values[reused].buffer;
         PlannedBuffer& buffer = plan.buffers[planned.buffer];

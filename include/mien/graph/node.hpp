@@ -91,12 +91,13 @@ struct Node {
 /// Why a layer does not take its inputs.
 enum class ShapeProblem {
   none,
-  channels,  ///< `expected` of them
-  kernel,    ///< it is larger than its padded input
-  flat,      ///< the layer takes a flat vector
-  sizes,     ///< heights or widths of the inputs differ
-  shapes,    ///< the inputs' shapes differ
-  overflow,  ///< the output would be too large
+  channels,   ///< `expected` of them
+  kernel,     ///< it is larger than its padded input
+  flat,       ///< the layer takes a flat vector
+  sizes,      ///< heights or widths of the inputs differ
+  broadcast,  ///< the inputs' channels, heights or widths are neither equal nor 1
+  operands,   ///< `expected` inputs, with a constant or without
+  overflow,   ///< the output would be too large
 };
 
 struct ShapeResult {

@@ -122,12 +122,14 @@ namespace detail {
 
 /// The arrays of a plan, as large as they may have to be.
 struct PlanStorage {
-  MIEN_COLD explicit PlanStorage(const GraphView& graph)
+  MIEN_COLD explicit PlanStorage(const ShapedGraph& shaped)
+      : PlanStorage(shaped.view(), shaped.shapes().data()) {}
+  MIEN_COLD PlanStorage(const GraphView& graph, const TensorShape* shapes)
       : uses(static_cast<std::size_t>(graph.value_count())),
         is_fused(std::make_unique<bool[]>(static_cast<std::size_t>(graph.node_count))),
         steps(static_cast<std::size_t>(graph.node_count)) {
-    steps.resize(
-        static_cast<std::size_t>(plan_steps(graph, uses.data(), is_fused.get(), steps.data())));
+    steps.resize(static_cast<std::size_t>(
+        plan_steps(graph, shapes, uses.data(), is_fused.get(), steps.data())));
   }
 
   std::vector<ValueUses> uses;
@@ -176,7 +178,7 @@ MIEN_COLD inline std::unique_ptr<Step> make_step(const ShapedGraph& graph,
 
 MIEN_INLINE std::vector<ForwardStep> forward_steps(const ShapedGraph& graph) {
   std::vector<ForwardStep> steps;
-  for (const PlannedStep& planned : detail::PlanStorage(graph.view()).steps) {
+  for (const PlannedStep& planned : detail::PlanStorage(graph).steps) {
     steps.push_back(detail::describe(graph, planned));
   }
   return steps;
@@ -185,7 +187,7 @@ MIEN_INLINE std::vector<ForwardStep> forward_steps(const ShapedGraph& graph) {
 MIEN_INLINE Program::Program(const ShapedGraph& graph, const NodeTensors& tensors)
     : input_shapes_(graph.view().inputs, graph.view().inputs + graph.view().input_count) {
   const GraphView& view = graph.view();
-  detail::PlanStorage plan(view);
+  detail::PlanStorage plan(graph);
   const std::size_t step_count = plan.steps.size();
   std::vector<std::size_t> scratch_sizes;
   for (const PlannedStep& planned : plan.steps) {

@@ -5,7 +5,7 @@
 
 #include <mien/config.hpp>
 #include <mien/kernels/instruction_sets.hpp>
-#include <mien/kernels/nn/add.hpp>
+#include <mien/kernels/nn/arithmetic.hpp>
 #include <mien/kernels/nn/avg_pool2d.hpp>
 #include <mien/kernels/nn/convolution/methods.hpp>
 #include <mien/kernels/nn/convolution/naive.hpp>

@@ -81,7 +81,8 @@ class Conv2dGradient final : public Gradient {
  private:
   /// to += values
   void add(std::size_t size, const float* values, float* to) const noexcept {
-    kernels_->add(size, to, values, kernels::Activation::none, to);
+    kernels_->arithmetic(kernels::Arithmetic::add, kernels::row_loops(size), to, values,
+                         kernels::Activation::none, to);
   }
 
   bool is_depthwise() const noexcept { return kernels::depthwise_method.suits(geometry_); }

@@ -1,7 +1,7 @@
 // The inverted residual of MobileNetV2 (Sandler et al., arXiv 1801.04381), as MiniFER uses it.
 #pragma once
 
-#include <mien/layers/add.hpp>
+#include <mien/layers/arithmetic.hpp>
 #include <mien/layers/batch_norm2d.hpp>
 #include <mien/layers/conv2d.hpp>
 #include <mien/layers/relu.hpp>

@@ -5,7 +5,7 @@
 
 #include <mien/config.hpp>
 #include <mien/layers/activations.hpp>
-#include <mien/layers/add.hpp>
+#include <mien/layers/arithmetic.hpp>
 #include <mien/layers/avg_pool2d.hpp>
 #include <mien/layers/batch_norm2d.hpp>
 #include <mien/layers/concatenate.hpp>
@@ -24,19 +24,17 @@
 namespace mien {
 
 inline constexpr const LayerType* layer_types[] = {
-    &detail::add::type,          &detail::avg_pool2d::type,
-    &detail::batch_norm2d::type, &detail::clip_type,
-    &detail::concatenate::type,  &detail::conv2d::type,
-    &detail::dense::type,        &detail::elu_type,
-    &detail::flatten::type,      &detail::gelu_type,
-    &detail::hard_sigmoid_type,  &detail::hard_swish_type,
-    &detail::leaky_relu_type,    &detail::local_response_norm::type,
-    &detail::log_softmax::type,  &detail::max_pool2d::type,
-    &detail::mish_type,          &detail::prelu::type,
-    &detail::relu_type,          &detail::relu6_type,
-    &detail::selu_type,          &detail::sigmoid_type,
-    &detail::silu_type,          &detail::softmax::type,
-    &detail::softplus_type,      &detail::tanh_type,
+    &detail::arithmetic::add,   &detail::avg_pool2d::type,  &detail::batch_norm2d::type,
+    &detail::clip_type,         &detail::concatenate::type, &detail::conv2d::type,
+    &detail::dense::type,       &detail::arithmetic::div,   &detail::elu_type,
+    &detail::flatten::type,     &detail::gelu_type,         &detail::hard_sigmoid_type,
+    &detail::hard_swish_type,   &detail::leaky_relu_type,   &detail::local_response_norm::type,
+    &detail::log_softmax::type, &detail::max_pool2d::type,  &detail::arithmetic::max,
+    &detail::arithmetic::min,   &detail::mish_type,         &detail::arithmetic::mul,
+    &detail::prelu::type,       &detail::relu_type,         &detail::relu6_type,
+    &detail::selu_type,         &detail::sigmoid_type,      &detail::silu_type,
+    &detail::softmax::type,     &detail::softplus_type,     &detail::arithmetic::sub,
+    &detail::tanh_type,
 };
 
 /// The layer of a name; null if there is none.

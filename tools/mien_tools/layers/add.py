@@ -1,32 +1,24 @@
-"""Add: the sum of two values."""
+"""Add: the sum of two values, or of one and a constant, that broadcast."""
 
-from mien_tools.layer import Call, Case, Layer, LayerError
+from mien_tools.arithmetic import Arithmetic
+from mien_tools.layer import Call, Case
 from mien_tools.shapes import shape_text
 
 
-class Add(Layer):
+class Add(Arithmetic):
     kind = "Add"
     plain_name = "an addition of two values"
-    summary = "the sum of two values of the same shape"
+    summary = "the sum of two values, or of one and a constant, that broadcast"
     onnx = "Add"
-    fewest_inputs = most_inputs = 2
-    cpp_names = ("Add", "Identity", "Residual")
+    cpp_names = ("Add", "AddConstant", "Identity", "Residual", "Reversed")
 
     def functions(self):
         return dict.fromkeys(
             ("operator.add", "operator.iadd", "torch.add", "Tensor.add", "Tensor.add_"), _convert
         )
 
-    def output_shape(self, options, inputs):
-        if inputs[0] != inputs[1]:
-            raise LayerError(
-                "inputs: expected two of the same shape, found "
-                f"{shape_text(inputs[0])} and {shape_text(inputs[1])}"
-            )
-        return inputs[0]
-
-    def reference(self, options, inputs, tensors):
-        return inputs[0] + inputs[1]
+    def combined(self, first, second):
+        return first + second
 
     def cases(self):
         from torch import nn
@@ -38,6 +30,7 @@ class Add(Layer):
         return [
             Case(Skip(nn.ReLU()), (3, 4, 5)),
             Case(Skip(nn.MaxPool2d(3, 1, 1)), (17, 3, 1)),
+            *super().cases(),
         ]
 
 

@@ -52,6 +52,13 @@ MIEN_ALWAYS_INLINE Vector maximum(Vector v, Vector bound) noexcept {
 MIEN_ALWAYS_INLINE Vector minimum(Vector v, Vector bound) noexcept {
   return _mm256_min_ps(bound, v);
 }
+// Not a number where either of them is not.
+MIEN_ALWAYS_INLINE Vector larger(Vector a, Vector b) noexcept {
+  return _mm256_or_ps(_mm256_max_ps(a, b), _mm256_max_ps(b, a));
+}
+MIEN_ALWAYS_INLINE Vector smaller(Vector a, Vector b) noexcept {
+  return _mm256_or_ps(_mm256_min_ps(a, b), _mm256_min_ps(b, a));
+}
 // 2^n of whole numbers from -126 to 127.
 MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
   const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));

@@ -54,6 +54,16 @@ MIEN_ALWAYS_INLINE Vector maximum(Vector v, Vector bound) noexcept {
 MIEN_ALWAYS_INLINE Vector minimum(Vector v, Vector bound) noexcept {
   return _mm512_maskz_min_ps(0xFFFF, bound, v);
 }
+// Not a number where either of them is not.
+MIEN_ALWAYS_INLINE Vector bits_of_both(Vector a, Vector b) noexcept {
+  return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+MIEN_ALWAYS_INLINE Vector larger(Vector a, Vector b) noexcept {
+  return bits_of_both(maximum(a, b), maximum(b, a));
+}
+MIEN_ALWAYS_INLINE Vector smaller(Vector a, Vector b) noexcept {
+  return bits_of_both(minimum(a, b), minimum(b, a));
+}
 // 2^n of whole numbers from -126 to 127.
 MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
   const __m512i biased =

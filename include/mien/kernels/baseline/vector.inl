@@ -57,6 +57,13 @@ MIEN_ALWAYS_INLINE Vector maximum(Vector v, Vector bound) noexcept {
 MIEN_ALWAYS_INLINE Vector minimum(Vector v, Vector bound) noexcept {
   return _mm_min_ps(bound, v);
 }
+// Not a number where either of them is not.
+MIEN_ALWAYS_INLINE Vector larger(Vector a, Vector b) noexcept {
+  return _mm_or_ps(_mm_max_ps(a, b), _mm_max_ps(b, a));
+}
+MIEN_ALWAYS_INLINE Vector smaller(Vector a, Vector b) noexcept {
+  return _mm_or_ps(_mm_min_ps(a, b), _mm_min_ps(b, a));
+}
 // 2^n of whole numbers from -126 to 127.
 MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
   const __m128i biased = _mm_add_epi32(_mm_cvtps_epi32(n), _mm_set1_epi32(127));
@@ -109,6 +116,13 @@ MIEN_ALWAYS_INLINE Vector maximum(const Vector& v, const Vector& bound) noexcept
 }
 MIEN_ALWAYS_INLINE Vector minimum(const Vector& v, const Vector& bound) noexcept {
   return v.binaryExpr(bound, Eigen::internal::scalar_min_op<float, float, Eigen::PropagateNaN>());
+}
+// Not a number where either of them is not.
+MIEN_ALWAYS_INLINE Vector larger(const Vector& a, const Vector& b) noexcept {
+  return maximum(a, b);
+}
+MIEN_ALWAYS_INLINE Vector smaller(const Vector& a, const Vector& b) noexcept {
+  return minimum(a, b);
 }
 // 2^n of whole numbers from -126 to 127; anything for what is not a number.
 MIEN_ALWAYS_INLINE Vector power_of_two(const Vector& n) noexcept {

@@ -8,7 +8,7 @@
 
 #include <mien/kernels/nn/parts.inl>
 //
-#include <mien/kernels/nn/add.inl>
+#include <mien/kernels/nn/arithmetic.inl>
 #include <mien/kernels/nn/avg_pool2d.inl>
 #include <mien/kernels/nn/convolution/depthwise.inl>
 #include <mien/kernels/nn/convolution/direct.inl>
@@ -33,7 +33,7 @@ constexpr KernelTable make_nn_table() noexcept {
   table.max_pool2d = &max_pool2d;
   table.avg_pool2d = &avg_pool2d;
   table.local_response_norm = &local_response_norm;
-  table.add = &add;
+  table.arithmetic = &arithmetic;
   table.elementwise = &elementwise;
   table.scale_channels = &scale_channels;
   table.prelu = &prelu;

@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include <mien/kernels/instruction_sets.hpp>
-#include <mien/kernels/nn/avg_pool2d.hpp>
+#include <mien/kernels/nn/arithmetic.hpp>
 #include <mien/kernels/nn/elementwise.hpp>
 #include <mien/kernels/nn/epilogue.hpp>
 #include <mien/kernels/nn/geometry.hpp>
@@ -26,11 +26,11 @@ struct KernelTable {
   Winograd* winograd_3x3_small;
   Winograd* winograd_5x5;
   void (*max_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
-  void (*avg_pool2d)(const WindowGeometry&, const CountedPadding&, const float* input,
-                     float* output) noexcept;
+  void (*avg_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
   void (*local_response_norm)(int pixels, int channels, const LocalResponse&, const float* input,
                               float* scratch, float* output) noexcept;
-  void (*add)(std::size_t size, const float* a, const float* b, Activation, float* output) noexcept;
+  void (*arithmetic)(Arithmetic, const BroadcastLoops&, const float* a, const float* b, Activation,
+                     float* output) noexcept;
   void (*elementwise)(const ElementwiseFunction&, std::size_t size, const float* input,
                       float* output) noexcept;
   void (*scale_channels)(std::size_t pixels, std::size_t channels, const float* input,
