@@ -700,6 +700,45 @@ TEST_CASE("scale_channels and prelu agree with their definitions") {
   }
 }
 
+TEST_CASE("normalisations agree with their definitions") {
+  Random random(13);
+  for (int round = 0; round < 200; ++round) {
+    CAPTURE(round);
+    const int groups = random.between(1, 9);
+    const int channels = groups * random.between(1, 20);
+    const auto pixels = static_cast<std::size_t>(random.between(1, round % 4 == 0 ? 300 : 9));
+    const auto count = static_cast<std::size_t>(channels);
+    const auto offset = static_cast<std::size_t>(random.between(0, 15));
+    auto input = random.values(pixels * count + offset);
+    // A mean that is large beside the deviation.
+    const float mean = round % 2 == 0 ? 0.0f : 100.0f;
+    for (float& value : input) value = mean + 2.0f * value;
+    const auto weight = random.values(count);
+    const auto bias = random.values(count);
+    const Normalisation norm = {channels, groups, 0.1f, weight.data(), bias.data()};
+    constexpr float guard = 54321.0f;
+    std::vector<float> expected(pixels * count);
+    std::vector<float> scratch(group_norm_scratch_size(channels) + 1, guard);
+    // Distances from a mean have the rounding of the mean.
+    const std::vector<float> bounds(expected.size(), 4e-6f * (1.0f + mean));
+    const auto check = [&](const char* what, const std::vector<float>& output) {
+      check_close(what, expected, output.data() + offset, bounds);
+      REQUIRE(output.back() == guard);
+      REQUIRE(scratch.back() == guard);
+    };
+    std::vector<float> output = input;
+    output.push_back(guard);
+    naive::group_norm(pixels, norm, input.data() + offset, expected.data());
+    chosen().group_norm(pixels, norm, output.data() + offset, scratch.data(),
+                        output.data() + offset);
+    check("group_norm", output);
+    std::copy(input.begin(), input.end(), output.begin());
+    naive::layer_norm(pixels, norm, input.data() + offset, expected.data());
+    chosen().layer_norm(pixels, norm, output.data() + offset, output.data() + offset);
+    check("layer_norm", output);
+  }
+}
+
 TEST_CASE("what is not a number passes through activations") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const auto is_nan = [](float value) { return std::isnan(value); };

@@ -191,6 +191,37 @@ LAYERS = [
     ("Clip<std::ratio<-5, 2>, std::ratio<9, 2>>", nn.Hardtanh(-2.5, 4.5), (3, 4, 5)),
     ("Softplus", nn.Softplus(), (3, 4, 5)),
     ("LogSoftmax", nn.LogSoftmax(1), (5, 2, 3)),
+    conv(
+        "3, 5, Kernel<3>, Padding<2, 3>, Dilation<2, 3>",
+        *(3, 5, 3, 1, (2, 3), (2, 3)),
+        shape=(3, 5, 6),
+    ),
+    (
+        "Conv2d<4, 6, Kernel<3>, Stride<2>, Padding<0, 0, 1, 1>>",
+        nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(4, 6, 3, 2)),
+        (4, 8, 6),
+    ),
+    (
+        "DepthwiseConv2d<5, Kernel<3>, Padding<2>, Dilation<2>>",
+        nn.Conv2d(5, 5, 3, 1, 2, 2, 5),
+        (5, 6, 4),
+    ),
+    ("MaxPool2d<Kernel<3>, Stride<2>, CeilMode>", nn.MaxPool2d(3, 2, ceil_mode=True), (5, 8, 7)),
+    (
+        "MaxPool2d<Kernel<3>, Stride<1>, Padding<1>, Dilation<2>>",
+        nn.MaxPool2d(3, 1, 1, 2),
+        (5, 6, 5),
+    ),
+    (
+        "AvgPool2d<Kernel<3>, Stride<2>, Padding<1>, CeilMode>",
+        nn.AvgPool2d(3, 2, 1, ceil_mode=True),
+        (5, 6, 5),
+    ),
+    (
+        "AvgPool2d<Kernel<3>, Stride<2>, Padding<1>, CeilMode, ExcludePadding>",
+        nn.AvgPool2d(3, 2, 1, True, False),
+        (5, 6, 5),
+    ),
     constant("AddConstant<7, 1, 1>", lambda x, value: x + value, 7, 3, 4),
     constant("SubConstant<1, 1, 1, Reversed>", lambda x, value: value - x, 7, 3, 4),
     constant("MulConstant<1, 3, 1>", lambda x, value: x * value, 7, 3, 4),
@@ -226,6 +257,13 @@ LAYERS = [
         "Min<Identity, Tanh>",
         Written(lambda m, x: torch.minimum(x, x.tanh())),
         (5, 3, 4),
+    ),
+    ("InstanceNorm2d<5>", nn.InstanceNorm2d(5, affine=True), (5, 4, 3)),
+    ("GroupNorm<2, 6, std::ratio<1, 1000>>", nn.GroupNorm(2, 6, eps=1e-3), (6, 4, 3)),
+    (
+        "LayerNorm2d<7>",
+        Written(lambda m, x: m.f(x.movedim(1, -1)).movedim(-1, 1), f=nn.LayerNorm(7)),
+        (7, 4, 3),
     ),
 ]
 

@@ -16,6 +16,7 @@
 #include <mien/kernels/nn/kernel_table.hpp>
 #include <mien/kernels/nn/local_response_norm.hpp>
 #include <mien/kernels/nn/max_pool2d.hpp>
+#include <mien/kernels/nn/normalisation.hpp>
 #include <mien/kernels/nn/softmax.hpp>
 
 #if MIEN_HAS_DEFINITIONS

@@ -16,6 +16,7 @@
 #include <mien/layers/local_response_norm.hpp>
 #include <mien/layers/log_softmax.hpp>
 #include <mien/layers/max_pool2d.hpp>
+#include <mien/layers/normalisation.hpp>
 #include <mien/layers/prelu.hpp>
 #include <mien/layers/relu.hpp>
 #include <mien/layers/sequential.hpp>
@@ -24,16 +25,39 @@
 namespace mien {
 
 inline constexpr const LayerType* layer_types[] = {
-    &detail::arithmetic::add,   &detail::avg_pool2d::type,  &detail::batch_norm2d::type,
-    &detail::clip_type,         &detail::concatenate::type, &detail::conv2d::type,
-    &detail::dense::type,       &detail::arithmetic::div,   &detail::elu_type,
-    &detail::flatten::type,     &detail::gelu_type,         &detail::hard_sigmoid_type,
-    &detail::hard_swish_type,   &detail::leaky_relu_type,   &detail::local_response_norm::type,
-    &detail::log_softmax::type, &detail::max_pool2d::type,  &detail::arithmetic::max,
-    &detail::arithmetic::min,   &detail::mish_type,         &detail::arithmetic::mul,
-    &detail::prelu::type,       &detail::relu_type,         &detail::relu6_type,
-    &detail::selu_type,         &detail::sigmoid_type,      &detail::silu_type,
-    &detail::softmax::type,     &detail::softplus_type,     &detail::arithmetic::sub,
+    &detail::arithmetic::add,
+    &detail::avg_pool2d::type,
+    &detail::batch_norm2d::type,
+    &detail::clip_type,
+    &detail::concatenate::type,
+    &detail::conv2d::type,
+    &detail::dense::type,
+    &detail::arithmetic::div,
+    &detail::elu_type,
+    &detail::flatten::type,
+    &detail::gelu_type,
+    &detail::normalisation::group_norm,
+    &detail::hard_sigmoid_type,
+    &detail::hard_swish_type,
+    &detail::normalisation::instance_norm2d,
+    &detail::normalisation::layer_norm2d,
+    &detail::leaky_relu_type,
+    &detail::local_response_norm::type,
+    &detail::log_softmax::type,
+    &detail::max_pool2d::type,
+    &detail::arithmetic::max,
+    &detail::arithmetic::min,
+    &detail::mish_type,
+    &detail::arithmetic::mul,
+    &detail::prelu::type,
+    &detail::relu_type,
+    &detail::relu6_type,
+    &detail::selu_type,
+    &detail::sigmoid_type,
+    &detail::silu_type,
+    &detail::softmax::type,
+    &detail::softplus_type,
+    &detail::arithmetic::sub,
     &detail::tanh_type,
 };
 

@@ -17,6 +17,7 @@
 #include <mien/kernels/nn/elementwise.inl>
 #include <mien/kernels/nn/local_response_norm.inl>
 #include <mien/kernels/nn/max_pool2d.inl>
+#include <mien/kernels/nn/normalisation.inl>
 //
 #include <mien/kernels/nn/convolution/winograd.inl>
 
@@ -37,6 +38,8 @@ constexpr KernelTable make_nn_table() noexcept {
   table.elementwise = &elementwise;
   table.scale_channels = &scale_channels;
   table.prelu = &prelu;
+  table.group_norm = &group_norm;
+  table.layer_norm = &layer_norm;
   return table;
 }
 inline constexpr KernelTable nn_table = make_nn_table();

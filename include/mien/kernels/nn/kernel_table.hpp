@@ -6,10 +6,12 @@
 
 #include <mien/kernels/instruction_sets.hpp>
 #include <mien/kernels/nn/arithmetic.hpp>
+#include <mien/kernels/nn/avg_pool2d.hpp>
 #include <mien/kernels/nn/elementwise.hpp>
 #include <mien/kernels/nn/epilogue.hpp>
 #include <mien/kernels/nn/geometry.hpp>
 #include <mien/kernels/nn/local_response_norm.hpp>
+#include <mien/kernels/nn/normalisation.hpp>
 
 namespace mien::kernels {
 
@@ -26,7 +28,8 @@ struct KernelTable {
   Winograd* winograd_3x3_small;
   Winograd* winograd_5x5;
   void (*max_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
-  void (*avg_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
+  void (*avg_pool2d)(const WindowGeometry&, const CountedPadding&, const float* input,
+                     float* output) noexcept;
   void (*local_response_norm)(int pixels, int channels, const LocalResponse&, const float* input,
                               float* scratch, float* output) noexcept;
   void (*arithmetic)(Arithmetic, const BroadcastLoops&, const float* a, const float* b, Activation,
@@ -35,6 +38,10 @@ struct KernelTable {
                       float* output) noexcept;
   void (*scale_channels)(std::size_t pixels, std::size_t channels, const float* input,
                          const float* scale, const float* shift, float* output) noexcept;
+  void (*group_norm)(std::size_t pixels, const Normalisation&, const float* input, float* scratch,
+                     float* output) noexcept;
+  void (*layer_norm)(std::size_t pixels, const Normalisation&, const float* input,
+                     float* output) noexcept;
   void (*prelu)(std::size_t pixels, std::size_t channels, const float* input, const float* slope,
                 float* output) noexcept;
 };
