@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from mien_tools.export import graph_tensors
 from mien_tools.graph import Graph, Input, Node, Output
 from mien_tools.header import cpp_type
 from mien_tools.layer import Case
 from mien_tools.layers import LAYERS
 from mien_tools.networks.mini_fer import InvertedResidual
+from mien_tools.pytorch import import_module
 from mien_tools.shapes import Shape
-from mien_tools.trace import trace
 from mien_tools.weights import NamedTensor, OutputSample, Preprocessing, TestVector, WeightFile
 
 HERE = Path(__file__).parent
@@ -419,15 +418,15 @@ def layer_file(name: str, case: Case) -> WeightFile:
     module = nn.Sequential(case.module).eval()
     randomise(module, seed=zlib.crc32(name.encode()))
     x = 4 * torch.randn(case.input_shape)
-    graph = trace(module, case.input_shape)
     module.double()
+    imported = import_module(module, [case.input_shape])
     with torch.no_grad():
         y = module(x.double()[None])[0]
     tensors = tuple(
-        NamedTensor(tensor, values.float().numpy())
-        for tensor, values in graph_tensors(graph, module).items()
+        NamedTensor(tensor, values.astype(np.float32))
+        for tensor, values in imported.tensors.items()
     )
-    return one_vector_file(name, graph, tensors, x, y)
+    return one_vector_file(name, imported.graph, tensors, x, y)
 
 
 def one_vector_file(

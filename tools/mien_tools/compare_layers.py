@@ -26,11 +26,11 @@ import torch
 from torch import nn
 
 from mien_tools.commands import exit_status
-from mien_tools.export import ExportError, graph_tensors, load_module, load_weights
+from mien_tools.export import ExportError, load_weights
 from mien_tools.networks import NETWORKS
+from mien_tools.pytorch import ModuleError, TraceError, import_module, load_module
 from mien_tools.shapes import Shape, shape_text
 from mien_tools.state_dicts import StateDictError
-from mien_tools.trace import TraceError, trace
 
 INPUT_FILE = "input.npy"
 TOLERANCE = 1e-4
@@ -75,13 +75,14 @@ def layer_outputs(module: nn.Module, inputs: np.ndarray) -> list[LayerOutput]:
     """What every layer of a network puts out for one input [channels, height, width], in float64.
 
     In the order in which they run; sums and concatenations come after their branches. Raises
-    TraceError or ExportError.
+    TraceError.
     """
     module = copy.deepcopy(module).double().eval()
-    graph = trace(module, inputs.shape)
+    imported = import_module(module, [inputs.shape])
     images = torch.from_numpy(inputs.astype(np.float64)).unsqueeze(0)
     with torch.no_grad():
-        run = graph.run([images], graph_tensors(graph, module))
+        tensors = {name: torch.from_numpy(array) for name, array in imported.tensors.items()}
+        run = imported.graph.run([images], tensors)
         return [
             LayerOutput(
                 node.name,
@@ -228,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--network needs its weights: --checkpoint FILE")
     if not options.tolerance > 0:
         parser.error(f"--tolerance: expected more than 0, found {options.tolerance}")
-    errors = (ComparisonError, ExportError, StateDictError, TraceError)
+    errors = (ComparisonError, ExportError, ModuleError, StateDictError, TraceError)
     return exit_status(parser.prog, lambda: _compare_as_asked(options), errors)
 
 

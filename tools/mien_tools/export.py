@@ -1,39 +1,37 @@
-"""Writes a PyTorch network as a .mien weight file and, if asked, as a C++ header.
+"""Writes a network as a .mien weight file and, if asked, as a C++ header.
 
     python -m mien_tools.export --network mini_fer --checkpoint best.pt --output mini_fer.mien
     python -m mien_tools.export --module my_cnn.py:make_network --checkpoint my_cnn.pt \\
         --input 1x40x40 --output my_cnn.mien --header my_cnn.hpp --labels cat,dog
+    python -m mien_tools.export --onnx my_cnn.onnx --output my_cnn.mien
 
-The network is traced into a graph of Mien's layers, its weights are rounded to what the file
-stores, and PyTorch computes the file's test vectors from the rounded weights in double precision.
-The file is then read back and its graph, as C++ will run it, is replayed against these vectors.
+The network becomes a graph of Mien's layers and its weights are rounded to what the file stores.
+The graph is replayed in double precision against what PyTorch or ONNX Runtime computes, and gives
+the file's test vectors. A model of ONNX needs no PyTorch: its own outputs are then the vectors.
 """
 
 import argparse
-import copy
-import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from mien_tools import header, weights
-from mien_tools.checkpoints import CheckpointError, read_temperature
 from mien_tools.commands import exit_status
 from mien_tools.container import FormatError, write_atomically
 from mien_tools.graph import Graph
 from mien_tools.header import HeaderError
-from mien_tools.networks import NETWORKS, NetworkInfo, network_info
+from mien_tools.onnx_import import FREE_SIZES, import_model, load_model
+from mien_tools.onnx_node import OnnxError
+from mien_tools.onnx_pass import Imported, first_line
+from mien_tools.onnx_run import OnnxRunner
 from mien_tools.shapes import Shape, shape_text
-from mien_tools.state_dicts import StateDictError, load_into, read_weights
-from mien_tools.trace import TraceError, first_line, named_outputs, trace, user_line
 from mien_tools.weights import (
     NamedTensor,
     OutputSample,
@@ -44,8 +42,10 @@ from mien_tools.weights import (
     sampled,
 )
 
-# The sizes at which a network that takes any is traced and tested; they are to give one graph.
-FREE_SIZES = ((64, 64), (61, 83))
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mien_tools.networks import NetworkInfo
 
 # Patches of the test vectors' pixels; the last vector is plain.
 _PATCHES = (1, 2, 4)
@@ -54,7 +54,7 @@ _MOST_SAMPLES = 4096
 # A network of more multiply-adds is not replayed whenever it is loaded.
 MOST_REPLAYED = 500_000_000
 
-# The replay differs from PyTorch by the rounding of the stored outputs to float32, about 6e-8.
+# The replay differs from the file's vectors by their rounding to float32, about 6e-8.
 _REPLAY_TOLERANCE = 1e-6
 
 
@@ -62,20 +62,111 @@ class ExportError(ValueError):
     """A network cannot be exported; the message says what, where, expected and found."""
 
 
+class Source(Protocol):
+    """Where a network comes from, with its weights."""
+
+    # Of the largest output: how far its outputs may be from those of the graph in double precision.
+    tolerance: float
+
+    def imported(self) -> Imported:
+        """Its graph and tensors."""
+
+    def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Its outputs for one input each, float32 [channels, height, width], by name."""
+
+    def unused(self, used: frozenset[str]) -> tuple[str, ...]:
+        """Its tensors on which the outputs do not depend."""
+
+
+class ModuleSource:
+    """A torch.nn.Module; height and width of inputs may be None: any."""
+
+    tolerance = 1e-9
+
+    def __init__(self, module: "nn.Module", input_shapes: Sequence[Shape]) -> None:
+        import copy
+
+        self.module, self.input_shapes = module, tuple(input_shapes)
+        try:
+            self._exact = copy.deepcopy(module).cpu().double().eval()
+        except Exception as error:
+            raise ExportError(
+                f"{type(module).__name__}: expected a module that can be copied to the CPU in "
+                f"double precision, found {type(error).__name__}: {first_line(error)}"
+            ) from error
+
+    def imported(self) -> Imported:
+        from mien_tools.pytorch import import_module
+
+        return import_module(self._exact, self.input_shapes)
+
+    def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        from mien_tools.pytorch import run_module
+
+        shaped = [
+            values.reshape(-1) if len(shape) == 1 else values
+            for values, shape in zip(inputs, self.input_shapes, strict=True)
+        ]
+        return run_module(self._exact, shaped)
+
+    def unused(self, used: frozenset[str]) -> tuple[str, ...]:
+        state = self.module.state_dict().items()
+        return tuple(name for name, t in state if name not in used and t.is_floating_point())
+
+
+class OnnxSource:
+    """A model of ONNX; `sizes` are its inputs' where they are not to be its own."""
+
+    # Two engines in float32.
+    tolerance = 1e-4
+
+    def __init__(self, path: Path, sizes: Sequence[Shape] = ()) -> None:
+        self.path = path
+        self.model = load_model(path)
+        self._imported = import_model(self.model, str(path), sizes)
+        self._runner = OnnxRunner(self.model, str(path))
+
+    def imported(self) -> Imported:
+        return self._imported
+
+    def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        names = [entry.name for entry in self._imported.graph.inputs]
+        ranks = self._imported.input_ranks
+        return self._runner.run(dict(zip(names, _ranked(inputs, ranks), strict=True)))
+
+    def unused(self, used: frozenset[str]) -> tuple[str, ...]:
+        names = (entry.name for entry in self.model.graph.initializer)
+        return tuple(name for name in names if name not in used)
+
+
+def _ranked(inputs: Sequence[np.ndarray], ranks: Sequence[int]) -> list[np.ndarray]:
+    """Images [channels, height, width] as vectors or rows where the model takes these."""
+    shapes = {1: (0,), 2: (0, 2), 3: (0, 1, 2)}
+    return [
+        values.reshape([values.shape[axis] for axis in shapes[rank]])
+        for values, rank in zip(inputs, ranks, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class Network:
-    """A module with its weights, and what a weight file says besides them.
+    """A network with its weights, and what a weight file says besides them.
 
-    Height and width of `input_shape` may be None: any. A classifier, which puts out one flat
-    vector, without `labels` has class0, class1 and so on; other networks have none. A face size of
-    None is the input's larger side for a classifier, else 0.
+    A module stands for a ModuleSource with one input, whose height and width may be None: any. A
+    classifier, which puts out one flat vector, without `labels` has class0, class1 and so on; other
+    networks have none. A face size of None is the input's larger side for a classifier, else 0.
     """
 
-    module: nn.Module
+    module: "nn.Module | Source"
     name: str
     input_shape: Shape
     preprocessing: Preprocessing
     labels: tuple[str, ...] | None = None
+
+    def source(self) -> Source:
+        if isinstance(self.module, (ModuleSource, OnnxSource)):
+            return self.module
+        return ModuleSource(self.module, [self.input_shape])
 
 
 @dataclass(frozen=True)
@@ -119,7 +210,8 @@ def export(
     with _all_or_nothing(list(contents)):
         for path, data in contents.items():
             write_atomically(path, data)
-        replay(weights.read(output), str(output))
+        if importlib.util.find_spec("torch") is not None:
+            replay(weights.read(output), str(output))
         if header_target is not None:
             written = header_target.path.read_text(encoding="utf-8")
             header.check_header(written, str(header_target.path), network.name)
@@ -127,35 +219,39 @@ def export(
 
 
 def build_weight_file(network: Network, half: bool = False) -> Exported:
-    """Trace a network and make its weight file, with test vectors, in memory."""
-    try:
-        module = copy.deepcopy(network.module).cpu().double().eval()
-    except Exception as error:
-        raise ExportError(
-            f"{type(network.module).__name__}: expected a module that can be copied to the CPU in "
-            f"double precision, found {type(error).__name__}: {first_line(error)}"
-        ) from error
-    graph = _graph(module, network.input_shape)
+    """Make a network's weight file, with test vectors, in memory."""
+    source = network.source()
+    imported = source.imported()
+    graph = imported.graph
     labels = _labels(network.labels, graph)
     preprocessing = _with_face_size(network.preprocessing, graph, labels)
     preprocessing.check(network.name, graph.inputs[0])
     patterns = test_patterns(graph)
-    unanswered = (TestVector((pattern,), ()) for pattern in patterns)
-    inputs = [vector.input_values(graph, preprocessing)[0] for vector in unanswered]
-    if len(network.input_shape) == 1:
-        inputs = [values.reshape(-1) for values in inputs]
-
-    exact_outputs = [_run(module, values) for values in inputs]
-    tensors = _stored_tensors(graph, module, half)
-    _put_back(graph, module, tensors)
-    outputs = [_run(module, values) for values in inputs]
+    inputs = [TestVector(pattern, ()).input_values(graph, preprocessing) for pattern in patterns]
+    expected = [source.run(values) for values in inputs]
+    exact = {name: np.asarray(values, np.float64) for name, values in imported.tensors.items()}
+    tensors = {name: as_stored(values, half, f"tensor '{name}'") for name, values in exact.items()}
+    if importlib.util.find_spec("torch") is not None:
+        found = [_run_graph(graph, exact, values) for values in inputs]
+        _require_equal(network.name, expected, found, source.tolerance)
+        outputs = [_run_graph(graph, tensors, values) for values in inputs]
+    elif half:
+        raise ExportError(
+            "--half: expected PyTorch, which computes what the rounded weights put out, found none "
+            "(pip install torch)"
+        )
+    else:
+        found = outputs = expected
 
     pairs = [
         pair
-        for exact, found in zip(exact_outputs, outputs, strict=True)
-        for pair in zip(exact.values(), found.values(), strict=True)
+        for one, other in zip(found, outputs, strict=True)
+        for pair in zip(one.values(), other.values(), strict=True)
     ]
-    size = (graph.inputs[0].channels, patterns[0].height, patterns[0].width)
+    sizes = [
+        (entry.channels, pattern.height, pattern.width)
+        for entry, pattern in zip(graph.inputs, patterns[0], strict=True)
+    ]
     file = WeightFile(
         network.name,
         graph,
@@ -163,59 +259,71 @@ def build_weight_file(network: Network, half: bool = False) -> Exported:
         labels,
         preprocessing,
         tuple(
-            TestVector((pattern,), _samples(f"test vector {index}", found))
+            TestVector(pattern, _samples(f"test vector {index}", found))
             for index, (pattern, found) in enumerate(zip(patterns, outputs, strict=True))
         ),
-        replayed=int(graph.multiply_adds([size]) <= MOST_REPLAYED),
+        replayed=int(graph.multiply_adds(sizes) <= MOST_REPLAYED),
     )
     return Exported(
         file,
         storage_error=max(float(np.abs(found - exact).max()) for exact, found in pairs),
         largest_output=max(float(np.abs(exact).max()) for exact, _ in pairs),
-        unused=tuple(
-            name
-            for name, tensor in network.module.state_dict().items()
-            if name not in tensors and tensor.is_floating_point()
-        ),
+        unused=source.unused(imported.used),
     )
 
 
-def _graph(module: nn.Module, input_shape: Shape) -> Graph:
-    """The module's graph; where it takes any size, that of one size which others share."""
-    if None not in input_shape:
-        return trace(module, input_shape)
-    channels = input_shape[0]
-    graphs = [trace(module, (channels, *size)) for size in FREE_SIZES]
-    for first, other in zip(graphs[0].nodes, graphs[1].nodes, strict=False):
-        if first != other:
-            sizes = " and ".join(shape_text(size) for size in FREE_SIZES)
-            raise ExportError(
-                f"{first.label}: expected the same layer for images of {sizes}, found "
-                f"{_spelled(first)} and {_spelled(other)}; give --input a height and a width"
-            )
-    entry = replace(graphs[0].inputs[0], height=None, width=None)
-    graph = replace(graphs[0], inputs=(entry,))
-    graph.shapes()  # refuses what needs a fixed size
-    return graph
+def _run_graph(
+    graph: Graph, tensors: dict[str, np.ndarray], inputs: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What PyTorch computes of a graph in double precision, for one input each."""
+    import torch
+
+    taken = {name: torch.from_numpy(values.astype(np.float64)) for name, values in tensors.items()}
+    images = [torch.from_numpy(values.astype(np.float64)).unsqueeze(0) for values in inputs]
+    with torch.no_grad():
+        outputs = graph.run_outputs(images, taken)
+    return {
+        output.name: values.squeeze(0).numpy()
+        for output, values in zip(graph.outputs, outputs, strict=True)
+    }
 
 
-def _spelled(node) -> str:
-    return node.record.cpp(node.resolved)
+def _require_equal(
+    name: str,
+    expected: Sequence[dict[str, np.ndarray]],
+    found: Sequence[dict[str, np.ndarray]],
+    tolerance: float,
+) -> None:
+    """Raise ExportError unless a graph computes what the network does."""
+    for index, (one, other) in enumerate(zip(expected, found, strict=True)):
+        for output, values in one.items():
+            computed = other[output].reshape(values.shape)
+            difference = float(np.abs(computed - values).max())
+            scale = float(np.abs(values).max())
+            if not difference <= tolerance * scale + 1e-12:
+                raise ExportError(
+                    f"{name}: output '{output}': expected the layers to compute what the network "
+                    f"does, found outputs up to {scale:.3g} that differ by {difference:.3g} for "
+                    f"test image {index}; does it draw random numbers?"
+                )
 
 
-def test_patterns(graph: Graph) -> list[Pattern]:
+def test_patterns(graph: Graph) -> list[tuple[Pattern, ...]]:
     """The inputs of a file's test vectors: images of real ones' range, always the same.
 
     Random patches, from single pixels to coarser ones, since layers see edges and areas
     differently; the last is a plain image.
     """
-    entry = graph.inputs[0]
-    sizes = FREE_SIZES if entry.height is None else ((entry.height, entry.width),)
-    patterns = []
+    vectors = []
     for index, patch in enumerate((*_PATCHES, None)):
-        height, width = sizes[index % len(sizes)]
-        patterns.append(Pattern(height, width, index + 1, patch or max(height, width) + 1))
-    return patterns
+        patterns = []
+        for number, entry in enumerate(graph.inputs):
+            sizes = FREE_SIZES if entry.height is None else ((entry.height, entry.width),)
+            height, width = sizes[index % len(sizes)]
+            seed = index + 1 + 100 * number
+            patterns.append(Pattern(height, width, seed, patch or max(height, width) + 1))
+        vectors.append(tuple(patterns))
+    return vectors
 
 
 test_patterns.__test__ = False
@@ -236,26 +344,18 @@ def replay(file: WeightFile, name: str) -> float:
 
     Raises ExportError, beginning with `name`, if the difference is more than rounding.
     """
-    tensors = {
-        name: torch.from_numpy(values.astype(np.float64)) for name, values in file.values().items()
-    }
     largest = 0.0
     for index, vector in enumerate(file.vectors):
-        inputs = [
-            torch.from_numpy(values.astype(np.float64)).unsqueeze(0)
-            for values in vector.input_values(file.graph, file.preprocessing)
-        ]
-        with torch.no_grad():
-            outputs = file.graph.run_outputs(inputs, tensors)
-        for output, sample in zip(outputs, vector.outputs, strict=True):
-            found = sampled(output.numpy(), sample.stride)
-            difference = float(np.abs(found - sample.values).max())
+        found = _run_graph(
+            file.graph, file.values(), vector.input_values(file.graph, file.preprocessing)
+        )
+        for values, sample in zip(found.values(), vector.outputs, strict=True):
+            difference = float(np.abs(sampled(values, sample.stride) - sample.values).max())
             scale = float(np.abs(sample.values).max())
             if not difference <= _REPLAY_TOLERANCE * scale:
                 raise ExportError(
-                    f"{name}: test vector {index}: expected the layers to compute what the module "
-                    f"does, found outputs up to {scale:.3g} that differ by {difference:.3g}; does "
-                    "its forward change a tensor in place and use the old one again?"
+                    f"{name}: test vector {index}: expected what the file's graph computes, found "
+                    f"outputs up to {scale:.3g} that differ by {difference:.3g}"
                 )
             largest = max(largest, difference)
     return largest
@@ -274,52 +374,6 @@ def as_stored(values: np.ndarray, half: bool, where: str) -> np.ndarray:
             f"{np.dtype(dtype).name}, found {values.flat[overflowed[0]]:g}"
         )
     return stored
-
-
-def _values(graph: Graph, module: nn.Module) -> dict[str, np.ndarray]:
-    """The values of every tensor that the traced graph takes, as its layers compute with them."""
-    found: dict[str, np.ndarray] = {}
-    for node in graph.nodes:
-        shapes = node.tensor_shapes
-        values = node.record.values(module.get_submodule(node.name)) if shapes else {}
-        for name, (role, shape) in zip(node.tensors, shapes.items(), strict=True):
-            if values[role].shape != shape:
-                raise ExportError(
-                    f"tensor '{name}': expected {shape_text(shape)}, "
-                    f"found {shape_text(values[role].shape)}"
-                )
-            found[name] = values[role]
-    return found
-
-
-def graph_tensors(graph: Graph, module: nn.Module) -> dict[str, Tensor]:
-    """The tensors that the traced graph takes from its module, which is in double precision.
-
-    Raises ExportError for a misshapen tensor.
-    """
-    return {name: torch.from_numpy(values) for name, values in _values(graph, module).items()}
-
-
-def _stored_tensors(graph: Graph, module: nn.Module, half: bool) -> dict[str, np.ndarray]:
-    return {
-        name: as_stored(values, half, f"tensor '{name}'")
-        for name, values in _values(graph, module).items()
-    }
-
-
-def _put_back(graph: Graph, module: nn.Module, tensors: dict[str, np.ndarray]) -> None:
-    """Make `module` compute with the weights as stored."""
-    for node in graph.nodes:
-        for name, role in zip(node.tensors, node.tensor_shapes, strict=True):
-            values = torch.from_numpy(tensors[name].astype(np.float64))
-            node.record.put_back(module.get_submodule(node.name), role, values)
-
-
-def _run(module: nn.Module, inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """A module's outputs for one input, by name."""
-    with torch.no_grad():
-        result = module(torch.from_numpy(inputs.astype(np.float64)).unsqueeze(0))
-    return {name: tensor.squeeze(0).numpy() for name, tensor in named_outputs(result).items()}
 
 
 def _labels(labels: tuple[str, ...] | None, graph: Graph) -> tuple[str, ...]:
@@ -374,94 +428,46 @@ def _all_or_nothing(paths: list[Path]) -> Iterator[None]:
         raise
 
 
-def load_module(spec: str) -> nn.Module:
-    """The module that "file.py:name" or "package.module:name" stands for.
-
-    `name` is a torch.nn.Module, or a class or function that makes one when called without
-    arguments. Raises ExportError.
-    """
-    source, _, name = spec.rpartition(":")
-    if not source or not name:
-        raise ExportError(f"--module: expected FILE.py:NAME or PACKAGE.MODULE:NAME, found '{spec}'")
-    found = _guarded(f"--module {spec}: importing {source}", lambda: _import(source))
-    for attribute in name.split("."):
-        if not hasattr(found, attribute):
-            raise ExportError(f"--module {spec}: expected '{name}' in {source}, found none")
-        found = getattr(found, attribute)
-    if not isinstance(found, nn.Module):
-        if not callable(found):
-            kind = type(found).__name__
-            raise ExportError(f"--module {spec}: expected a module or what makes one, found {kind}")
-        found = _guarded(f"--module {spec}: calling {name}()", found)
-    if not isinstance(found, nn.Module):
-        raise ExportError(
-            f"--module {spec}: expected a torch.nn.Module, found {type(found).__name__}"
-        )
-    return _unwrapped(found)
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    """The network inside what DataParallel or torch.compile put around it."""
-    while True:
-        if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            module = module.module
-        elif isinstance(getattr(module, "_orig_mod", None), nn.Module):
-            module = module._orig_mod
-        else:
-            return module
-
-
-def _import(source: str) -> object:
-    if not source.endswith(".py"):
-        # Packages in the current folder are importable, as for `python -m`.
-        sys.path.insert(0, str(Path.cwd()))
-        return importlib.import_module(source)
-    path = Path(source).resolve()
-    # A script's neighbours are importable, as when Python runs it.
-    sys.path.insert(0, str(path.parent))
-    name = path.stem if path.stem not in sys.modules else f"mien_export_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _guarded(where: str, action: Callable[[], object]) -> object:
-    """The result of code that is not ours; whatever it raises becomes an ExportError."""
-    try:
-        return action()
-    except Exception as error:
-        raise ExportError(
-            f"{where}{user_line(error)}: expected no error, found {type(error).__name__}: "
-            f"{first_line(error)}"
-        ) from error
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = _make_parser()
     options = parser.parse_args(arguments)
     _check_usage(parser, options)
-    errors = (ExportError, TraceError, StateDictError, HeaderError, FormatError, CheckpointError)
+    errors = (ExportError, HeaderError, FormatError, OnnxError)
+    if not options.onnx:
+        errors += _pytorch_errors()
     return exit_status(parser.prog, lambda: _export_as_asked(options), errors)
+
+
+def _pytorch_errors() -> tuple[type[Exception], ...]:
+    from mien_tools.checkpoints import CheckpointError
+    from mien_tools.pytorch import ModuleError, TraceError
+    from mien_tools.state_dicts import StateDictError
+
+    return CheckpointError, ModuleError, TraceError, StateDictError
+
+
+def _network_names() -> list[str]:
+    """Mien's own networks, which are modules of PyTorch."""
+    if importlib.util.find_spec("torch") is None:
+        return []
+    from mien_tools.networks import NETWORKS
+
+    return sorted(NETWORKS)
 
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mien_tools.export",
-        description="Write a PyTorch network as a .mien weight file and a C++ header.",
+        description="Write a network of PyTorch or ONNX as a .mien weight file and a C++ header.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--network", choices=sorted(NETWORKS), help="one of Mien's own networks")
+    what.add_argument("--network", choices=_network_names(), help="one of Mien's own networks")
     what.add_argument(
         "--module",
         metavar="FILE.py:NAME",
         help="a torch.nn.Module, or a class or function that makes one, in a file or a module",
     )
+    what.add_argument("--onnx", type=Path, metavar="FILE.onnx", help="a model of ONNX")
     parser.add_argument(
         "--checkpoint",
         type=Path,
@@ -491,12 +497,14 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--header", type=Path, metavar="FILE.hpp", help="write a C++ header, too")
     parser.add_argument("--namespace", default="", help="of the header's struct (default: global)")
-    own = parser.add_argument_group("for --module")
+    own = parser.add_argument_group("for --module and --onnx")
     own.add_argument(
         "--input",
         type=_input_shape,
+        action="append",
         metavar="CxHxW",
-        help="such as 1x40x40; 3xanyxany for images of any size",
+        help="such as 1x40x40; 3xanyxany for images of any size; once for each input (default for "
+        "--onnx: the model's own)",
     )
     own.add_argument(
         "--name", help="of the C++ struct (default: from the header's or the output's)"
@@ -534,11 +542,15 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
     own = ("input", "name", "labels", "mean", "std", "face_size", "equalize_histogram")
     given = [option for option in own if getattr(options, option) is not None]
     if options.network and given:
-        parser.error(f"--{given[0].replace('_', '-')} is for --module; --network brings its own")
+        parser.error(
+            f"--{given[0].replace('_', '-')} is for --module and --onnx; --network brings its own"
+        )
     if options.network and options.checkpoint is None:
         parser.error("--network needs its weights: --checkpoint FILE")
     if options.module and options.input is None:
         parser.error("--module needs --input CxHxW")
+    if options.onnx and options.checkpoint is not None:
+        parser.error("--checkpoint is for --network and --module; --onnx has its weights")
     if options.report is not None and options.checkpoint is None:
         parser.error("--report is on a checkpoint: --checkpoint FILE")
     if options.header is not None and options.header.resolve() == options.output.resolve():
@@ -569,27 +581,33 @@ def _export_as_asked(options: argparse.Namespace) -> None:
     struct_name = _struct_name(options)
     header.check_struct_name(struct_name)
     if options.report is not None:
+        from mien_tools.checkpoints import read_temperature
+
         options.temperature = read_temperature(options.report, options.checkpoint)
     if options.network:
+        from mien_tools.networks import network_info
+
         network = own_network(network_info(options.network), options.temperature)
+        load_weights(network.module, options)
     else:
         network = _users_network(options, struct_name)
     target = None
     if options.header is not None:
         target = HeaderTarget(options.header, struct_name, options.namespace)
-    load_weights(network.module, options)
     _report(export(network, options.output, options.half, target), options, struct_name)
 
 
 def _struct_name(options: argparse.Namespace) -> str:
     if options.network:
+        from mien_tools.networks import network_info
+
         return network_info(options.network).build.__name__
     if options.name is not None:
         return options.name
     return header.to_struct_name((options.header or options.output).stem)
 
 
-def own_network(info: NetworkInfo, temperature: float = 1.0) -> Network:
+def own_network(info: "NetworkInfo", temperature: float = 1.0) -> Network:
     """One of Mien's own networks, still with random weights."""
     preprocessing = Preprocessing(
         info.face_size,
@@ -603,7 +621,16 @@ def own_network(info: NetworkInfo, temperature: float = 1.0) -> Network:
 
 
 def _users_network(options: argparse.Namespace, struct_name: str) -> Network:
-    channels = options.input[0]
+    if options.onnx:
+        source: Source = OnnxSource(options.onnx, options.input or ())
+        input_shape = source.imported().graph.inputs[0].shape
+    else:
+        from mien_tools.pytorch import load_module
+
+        module = load_module(options.module)
+        load_weights(module, options)
+        source, input_shape = ModuleSource(module, options.input), options.input[0]
+    channels = input_shape[0]
     preprocessing = Preprocessing(
         options.face_size,
         _for_channels(options.mean or (0.0,), channels),
@@ -612,8 +639,7 @@ def _users_network(options: argparse.Namespace, struct_name: str) -> Network:
         bool(options.equalize_histogram),
     )
     name = header.to_network_name(struct_name)
-    module = load_module(options.module)
-    return Network(module, name, options.input, preprocessing, options.labels)
+    return Network(source, name, input_shape, preprocessing, options.labels)
 
 
 def _for_channels(numbers: tuple[float, ...], channels: int) -> tuple[float, ...]:
@@ -621,12 +647,14 @@ def _for_channels(numbers: tuple[float, ...], channels: int) -> tuple[float, ...
     return numbers * channels if len(numbers) == 1 else numbers
 
 
-def load_weights(module: nn.Module, options: argparse.Namespace) -> None:
+def load_weights(module: "nn.Module", options: argparse.Namespace) -> None:
     """Load the checkpoint, or check the weights with which the module came, in double precision.
 
     `options` are the command line's network, module, checkpoint and trust. Raises ExportError,
     StateDictError or OSError.
     """
+    from mien_tools.state_dicts import load_into, read_weights
+
     module.double()  # so that what float32 cannot hold is found by name and value
     if options.checkpoint is None:
         load_into(module, module.state_dict(), f"--module {options.module}")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from mien_tools.shapes import Shape, shape_text
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor, nn
 
     from mien_tools.onnx_node import OnnxNode, Value
@@ -29,10 +28,6 @@ Pair = tuple[int, int]
 
 class LayerError(ValueError):
     """A node's options or inputs do not fit its layer; the message: "expected ..., found ..."."""
-
-
-class TraceError(ValueError):
-    """A module cannot be written as Mien's layers; the message says what, where and why."""
 
 
 @dataclass(frozen=True)
@@ -70,44 +65,6 @@ class Case:
     cpp: str = ""
 
 
-@dataclass(frozen=True)
-class Call:
-    """A call of a module, a function or a method that is to become a layer.
-
-    Shapes are PyTorch's, with the batch. What is wrong is raised as a TraceError that says where.
-    """
-
-    where: str
-    found: str
-    input_shapes: tuple[Shape, ...]
-    output_shape: Shape
-
-    @property
-    def input_shape(self) -> Shape:
-        return self.input_shapes[0]
-
-    def fail(self, expected: str, found: str) -> TraceError:
-        return TraceError(f"{self.where}: expected {expected}, found {found}")
-
-    def require(self, option: str, expected: object, found: object) -> None:
-        """Raise TraceError unless an option has the one value that Mien's layer knows."""
-        if found != expected:
-            raise self.fail(f"{option}={expected!r}", f"{option}={found!r}")
-
-    def pair(self, option: str, value: int | tuple[int, ...]) -> Pair:
-        """An option that is one number for both axes or two."""
-        values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-        if len(values) == 1:
-            values *= 2
-        if len(values) != 2 or not all(isinstance(size, int) for size in values):
-            raise self.fail(f"{option} of one or two integers", f"{option}={value!r}")
-        return values
-
-
-# Makes a node's options of a call: of a module (call, module), or of a function (call, *arguments,
-# **options) with the arguments that carry no images. None: the call does nothing.
-Converter = Callable[..., dict[str, float] | None]
-
 # Makes layers of a node of ONNX and returns the value that they put out.
 OnnxConverter = Callable[["OnnxNode"], "Value"]
 
@@ -133,17 +90,6 @@ class Layer:
     # What its C++ spelling uses.
     cpp_names: tuple[str, ...] = ()
 
-    def modules(self) -> dict[str, Converter]:
-        """By the name of a class in torch.nn: how it becomes this layer."""
-        return {}
-
-    def functions(self) -> dict[str, Converter]:
-        """By a name such as "torch.relu" or, for a method, "Tensor.relu": the same.
-
-        What ends in "_" changes its first argument.
-        """
-        return {}
-
     def operators(self) -> dict[str, "OnnxConverter"]:
         """By an operator of ONNX: how one of its nodes becomes this layer."""
         return {}
@@ -168,15 +114,6 @@ class Layer:
     ) -> "Tensor":
         """What PyTorch computes, given the tensors in order."""
         raise NotImplementedError
-
-    def values(self, module: "nn.Module") -> dict[str, "np.ndarray"]:
-        """A module's tensors by their roles, brought to what this layer computes with."""
-        named = dict(module.named_parameters(recurse=False))
-        return {role: tensor.detach().numpy() for role, tensor in named.items()}
-
-    def put_back(self, module: "nn.Module", role: str, values: "Tensor") -> None:
-        """Make a module compute with a tensor that was taken from it and rounded."""
-        getattr(module, role).data.copy_(values)
 
     def cpp(self, options: Options) -> str:
         """The layer's type in C++."""

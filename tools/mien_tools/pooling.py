@@ -2,11 +2,9 @@
 
 from mien_tools.layer import (
     OTHER_SIDES,
-    Call,
     Layer,
     LayerError,
     Option,
-    Pair,
     cpp_window,
     pair_of,
     sides,
@@ -85,8 +83,3 @@ def reach(options, letter: str, places: int) -> int:
     kernel = options["kernel_height" if letter == "y" else "kernel_width"]
     extent = (kernel - 1) * options.get(f"dilation_{letter}", 1) + 1
     return (places - 1) * options[f"stride_{letter}"] + extent
-
-
-def pooling_stride(call: Call, stride: int | tuple[int, ...] | None, kernel: Pair) -> Pair:
-    # Functional forms take an empty list for "as the kernel", too.
-    return kernel if stride is None or stride in ((), []) else call.pair("stride", stride)

@@ -21,7 +21,7 @@ from mien_tools.header import (
 )
 from mien_tools.networks import NETWORKS
 from mien_tools.networks.mini_fer import InvertedResidual
-from mien_tools.trace import trace
+from mien_tools.pytorch import trace
 from mien_tools.weights import NamedTensor, WeightFile, gray
 
 MINI_FER = """\
@@ -277,7 +277,13 @@ def test_what_no_branches_can_say_is_marked() -> None:
 def test_marks_stay_in_their_branch() -> None:
     module = nn.Sequential(
         Skip(nn.Sequential(Crossing(), nn.Conv2d(6, 2, 1))),
-        Beside([Crossing(), nn.ReLU(), Crossing()]),
+        Beside(
+            [
+                nn.Sequential(Crossing(), nn.Conv2d(6, 2, 1)),
+                nn.ReLU(),
+                nn.Sequential(Crossing(), nn.Conv2d(6, 3, 1)),
+            ]
+        ),
     )
     text = cpp_type(trace(module, (2, 8, 8)))
     conv = "Conv2d<2, 2, Kernel<1>>"
@@ -292,7 +298,8 @@ def test_marks_stay_in_their_branch() -> None:
 
     assert text == (
         f"Sequential<Residual<Sequential<{crossing(1)}, Conv2d<6, 2, Kernel<1>>>>, "
-        f"Concatenate<Sequential<{crossing(4)}>, ReLU, Sequential<{crossing(7)}>>>"
+        f"Concatenate<Sequential<{crossing(4)}, Conv2d<6, 2, Kernel<1>>>, ReLU, "
+        f"Sequential<{crossing(7)}, Conv2d<6, 3, Kernel<1>>>>>"
     )
 
 

@@ -22,16 +22,10 @@ LAYERS: dict[str, Layer] = _load()
 
 
 def table(records: Iterable[Layer]) -> str:
-    """A Markdown table of layers: what they compute, and what PyTorch and ONNX call them."""
+    """A Markdown table of layers: what they compute, and the operators of ONNX that become them."""
     rows = []
     for record in records:
-        spellings = [f"nn.{name}" for name in record.modules()]
-        spellings += [_short(name) for name in record.functions() if not name.endswith("_")]
-        pytorch = ", ".join(f"`{name}`" for name in dict.fromkeys(spellings))
-        rows.append((f"`{record.kind}`", record.summary, pytorch, f"`{record.onnx}`"))
-    return "\n".join(markdown.table(("layer", "what it computes", "PyTorch", "ONNX"), rows))
-
-
-def _short(function: str) -> str:
-    operators = {"operator.add": "+", "operator.iadd": "+="}
-    return operators.get(function, function.replace("torch.nn.functional.", "F."))
+        operators = dict.fromkeys((*record.operators(), record.onnx))
+        spelled = ", ".join(f"`{name}`" for name in operators)
+        rows.append((f"`{record.kind}`", record.summary, spelled))
+    return "\n".join(markdown.table(("layer", "what it computes", "ONNX"), rows))

@@ -1,8 +1,7 @@
 """AvgPool2d."""
 
-from mien_tools.layer import Call, Case, Option, is_symmetric, pair_of, pair_options, sides
-from mien_tools.pooling import CEIL_MODE, WINDOW, Pooling2d, padded, pooling_stride, reached
-from mien_tools.shapes import shape_text
+from mien_tools.layer import Case, Option, is_symmetric, pair_of, pair_options, sides
+from mien_tools.pooling import CEIL_MODE, WINDOW, Pooling2d, padded, reached
 
 
 class AvgPool2d(Pooling2d):
@@ -15,26 +14,6 @@ class AvgPool2d(Pooling2d):
     onnx = "AveragePool"
     options = (*WINDOW, CEIL_MODE, Option("count_include_pad", 1, least=0, most=1))
     cpp_names = ("AvgPool2d", "CeilMode", "ExcludePadding", "Kernel", "Padding", "Stride")
-
-    def modules(self):
-        return {
-            "AvgPool2d": lambda call, module: _convert(
-                call,
-                module.kernel_size,
-                module.stride,
-                module.padding,
-                module.ceil_mode,
-                module.count_include_pad,
-                module.divisor_override,
-            ),
-            "AdaptiveAvgPool2d": lambda call, module: _adaptive(call, module.output_size),
-        }
-
-    def functions(self):
-        return {
-            "torch.nn.functional.avg_pool2d": _convert,
-            "torch.nn.functional.adaptive_avg_pool2d": _adaptive,
-        }
 
     def operators(self):
         return {"AveragePool": self._of_onnx}
@@ -102,35 +81,6 @@ class AvgPool2d(Pooling2d):
             Case(window(3, stride=1, padding=2, padding_bottom=0), (4, 4, 5)),
             Case(window(3, stride=3, padding=2, padding_right=0, ceil_mode=1), (4, 9, 10)),
         ]
-
-
-def _convert(
-    call: Call,
-    kernel_size: int | tuple[int, ...],
-    stride: int | tuple[int, ...] | None = None,
-    padding: int | tuple[int, ...] = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> dict[str, float]:
-    call.require("ceil_mode", False, ceil_mode)
-    call.require("divisor_override", None, divisor_override)
-    kernel = call.pair("kernel_size", kernel_size)
-    padding = call.pair("padding", padding)
-    if padding != (0, 0):
-        call.require("count_include_pad", True, count_include_pad)
-    return pair_options(kernel, pooling_stride(call, stride, kernel), padding)
-
-
-def _adaptive(call: Call, output_size: int | tuple[int | None, ...]) -> dict[str, float]:
-    """Judged by its output: windows are equal where it divides the input."""
-    sizes, wanted = call.input_shape[2:], call.output_shape[2:]
-    if any(size % want for size, want in zip(sizes, wanted, strict=True)):
-        raise call.fail(
-            f"an output that divides {shape_text(sizes)}", f"output_size={output_size!r}"
-        )
-    kernel = tuple(size // want for size, want in zip(sizes, wanted, strict=True))
-    return pair_options(kernel, kernel, (0, 0))
 
 
 RECORD = AvgPool2d()

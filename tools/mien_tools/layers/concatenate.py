@@ -2,7 +2,7 @@
 
 import sys
 
-from mien_tools.layer import Call, Case, Layer, LayerError
+from mien_tools.layer import Case, Layer, LayerError
 from mien_tools.shapes import shape_text
 
 
@@ -13,9 +13,6 @@ class Concatenate(Layer):
     onnx = "Concat"
     fewest_inputs, most_inputs = 2, sys.maxsize
     cpp_names = ("Concatenate", "Identity")
-
-    def functions(self):
-        return dict.fromkeys(("torch.cat", "torch.concat", "torch.concatenate"), _convert)
 
     def output_shape(self, options, inputs):
         for shape in inputs[1:]:
@@ -43,15 +40,6 @@ class Concatenate(Layer):
             Case(Beside([nn.ReLU(), nn.ReLU6()]), (3, 4, 5)),
             Case(Beside([nn.Conv2d(2, 17, 1), nn.ReLU(), nn.AvgPool2d(3, 1, 1)]), (2, 3, 4)),
         ]
-
-
-def _convert(call: Call, dim: int | None = None, *, axis: int | None = None) -> dict[str, float]:
-    given = next((number for number in (dim, axis) if number is not None), 0)
-    if given % len(call.input_shape) != 1:
-        raise call.fail("values joined along the channels (dim=1)", f"dim={given}")
-    if len(call.input_shapes) < 2:
-        raise call.fail("two or more values", "one")
-    return {}
 
 
 RECORD = Concatenate()

@@ -5,21 +5,17 @@ import math
 from mien_tools.layer import (
     DILATION,
     OTHER_SIDES,
-    Call,
     Case,
     Layer,
     LayerError,
     Option,
-    Pair,
     cpp_window,
     pair_of,
-    pair_options,
     require_shape,
     sides,
     slide,
 )
 from mien_tools.onnx_windows import window
-from mien_tools.shapes import shape_text
 
 
 class Conv2d(Layer):
@@ -45,9 +41,6 @@ class Conv2d(Layer):
         *("Conv2d", "DepthwiseConv2d", "Dilation"),
         *("Groups", "Kernel", "NoBias", "Padding", "Stride"),
     )
-
-    def modules(self):
-        return {"Conv2d": _convert}
 
     def operators(self):
         return {"Conv": self._of_onnx}
@@ -219,39 +212,6 @@ class Conv2d(Layer):
             ),
             Case(options(3, 4, 1, padding_right=2), (3, 2, 3)),
         ]
-
-
-def _convert(call: Call, module) -> dict[str, float]:
-    call.require("padding_mode", "zeros", module.padding_mode)
-    call.require("dilation", (1, 1), call.pair("dilation", module.dilation))
-    if module.in_channels % module.groups or module.out_channels % module.groups:
-        raise call.fail(
-            f"groups that divide {module.in_channels} and {module.out_channels} channels",
-            f"groups={module.groups}",
-        )
-    kernel = call.pair("kernel_size", module.kernel_size)
-    padding = _padding(call, module.padding, kernel)
-    return {
-        "in_channels": module.in_channels,
-        "out_channels": module.out_channels,
-        **pair_options(kernel, call.pair("stride", module.stride), padding),
-        "groups": module.groups,
-        "bias": int(module.bias is not None),
-    }
-
-
-def _padding(call: Call, padding: str | tuple[int, ...], kernel: Pair) -> Pair:
-    """Padding in pixels, also where it is given as "same" or "valid"."""
-    if padding == "valid":
-        return (0, 0)
-    if padding == "same":
-        if any(size % 2 == 0 for size in kernel):
-            raise call.fail(
-                "padding that is the same on both sides",
-                f"padding='same' with a kernel of {shape_text(kernel)}",
-            )
-        return tuple(size // 2 for size in kernel)
-    return call.pair("padding", padding)
 
 
 RECORD = Conv2d()

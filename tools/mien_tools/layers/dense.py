@@ -1,7 +1,9 @@
 """Dense: a fully connected layer."""
 
-from mien_tools.layer import Call, Case, Layer, Option, require_shape
-from mien_tools.shapes import shape_text
+import numpy as np
+
+from mien_tools.layer import Case, Layer, Option, require_shape
+from mien_tools.onnx_node import Tensor
 
 
 class Dense(Layer):
@@ -16,8 +18,25 @@ class Dense(Layer):
     )
     cpp_names = ("Dense", "NoBias")
 
-    def modules(self):
-        return {"Linear": _convert}
+    def operators(self):
+        return {"Gemm": self._gemm}
+
+    def _gemm(self, node):
+        if node.attribute("transA", 0):
+            raise node.fail("transA=0", "transA=1")
+        value, weight = node.value(0), node.constant(1)
+        if not node.attribute("transB", 0):
+            weight = weight.T
+        tensors = [_scaled(node, 1, node.attribute("alpha", 1.0), "weight", weight)]
+        if node.has(2):
+            bias = np.broadcast_to(node.constant(2), (1, weight.shape[0]))[0]
+            tensors.append(_scaled(node, 2, node.attribute("beta", 1.0), "bias", bias))
+        options = {
+            "in_features": weight.shape[1],
+            "out_features": weight.shape[0],
+            "bias": len(tensors) - 1,
+        }
+        return node.make(self, options, [value], tensors)
 
     def tensor_shapes(self, options):
         weight = (options["out_features"], options["in_features"])
@@ -51,14 +70,11 @@ class Dense(Layer):
         ]
 
 
-def _convert(call: Call, module) -> dict[str, float]:
-    if len(call.input_shape) != 2:
-        raise call.fail("a flat vector (nn.Flatten before)", shape_text(call.input_shape[1:]))
-    return {
-        "in_features": module.in_features,
-        "out_features": module.out_features,
-        "bias": int(module.bias is not None),
-    }
+def _scaled(node, index: int, factor: float, role: str, array: np.ndarray) -> Tensor:
+    """An input of the node under its name, times a factor."""
+    if factor == 1:
+        return Tensor(node.tensor(index).name, array)
+    return node.new_tensor(role, array * factor)
 
 
 RECORD = Dense()

@@ -1,8 +1,7 @@
 """LocalResponseNorm."""
 
-from mien_tools.layer import Call, Case, Layer, LayerError, Option
-from mien_tools.numbers import LARGEST_RATIO, cpp_ratio, ratio
-from mien_tools.shapes import shape_text
+from mien_tools.layer import Case, Layer, LayerError, Option
+from mien_tools.numbers import LARGEST_RATIO, cpp_ratio
 
 _CONSTANTS = ("alpha", "beta", "k")
 
@@ -18,15 +17,21 @@ class LocalResponseNorm(Layer):
     )
     cpp_names = ("LocalResponseNorm",)
 
-    def modules(self):
-        return {
-            "LocalResponseNorm": lambda call, module: _convert(
-                call, module.size, module.alpha, module.beta, module.k
-            )
-        }
+    def operators(self):
+        return {"LRN": self._lrn}
 
-    def functions(self):
-        return {"torch.nn.functional.local_response_norm": _convert}
+    def _lrn(self, node):
+        size = node.attribute("size")
+        if size % 2 == 0:
+            # ONNX's window of an even size lies one channel further than PyTorch's.
+            raise node.fail("an odd size", f"size={size}")
+        options = {
+            "size": size,
+            "alpha": node.attribute("alpha", 1e-4),
+            "beta": node.attribute("beta", 0.75),
+            "k": node.attribute("bias", 1.0),
+        }
+        return node.make(self, options)
 
     def check(self, options):
         if not options["k"] > 0:
@@ -55,20 +60,6 @@ class LocalResponseNorm(Layer):
             Case(nn.LocalResponseNorm(9, 1, 3 / 4, 1), (3, 2, 2)),
             Case(nn.LocalResponseNorm(5, 1, 0, 1), (6, 1, 2)),
         ]
-
-
-def _convert(
-    call: Call, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> dict[str, float]:
-    if len(call.input_shape) != 4:
-        raise call.fail("images", shape_text(call.input_shape[1:]))
-    if not k > 0:
-        raise call.fail("k of more than 0", f"k={k!r}")
-    constants = dict(zip(_CONSTANTS, (alpha, beta, k), strict=True))
-    for name, value in constants.items():
-        if not value >= 0 or ratio(value) is None:
-            raise call.fail(f"{name} that std::ratio can hold", f"{name}={value!r}")
-    return {"size": size} | {name: float(value) for name, value in constants.items()}
 
 
 RECORD = LocalResponseNorm()

@@ -2,8 +2,8 @@
 
 import math
 
-from mien_tools.layer import DILATION, Call, Case, is_symmetric, pair_of, pair_options
-from mien_tools.pooling import CEIL_MODE, WINDOW, Pooling2d, padded, pooling_stride
+from mien_tools.layer import DILATION, Case, is_symmetric, pair_of, pair_options
+from mien_tools.pooling import CEIL_MODE, WINDOW, Pooling2d, padded
 
 
 class MaxPool2d(Pooling2d):
@@ -13,22 +13,6 @@ class MaxPool2d(Pooling2d):
     onnx = "MaxPool"
     options = (*WINDOW, *DILATION, CEIL_MODE)
     cpp_names = ("CeilMode", "Dilation", "Kernel", "MaxPool2d", "Padding", "Stride")
-
-    def modules(self):
-        return {
-            "MaxPool2d": lambda call, module: _convert(
-                call,
-                module.kernel_size,
-                module.stride,
-                module.padding,
-                module.dilation,
-                module.ceil_mode,
-                module.return_indices,
-            )
-        }
-
-    def functions(self):
-        return dict.fromkeys(("torch.nn.functional.max_pool2d", "torch.max_pool2d"), _convert)
 
     def operators(self):
         return {"MaxPool": self._of_onnx}
@@ -80,22 +64,6 @@ class MaxPool2d(Pooling2d):
             Case(window(3, stride=1, padding=2, padding_bottom=0), (4, 4, 5)),
             Case(window(4, stride=2, padding_right=3, ceil_mode=1), (4, 6, 5)),
         ]
-
-
-def _convert(
-    call: Call,
-    kernel_size: int | tuple[int, ...],
-    stride: int | tuple[int, ...] | None = None,
-    padding: int | tuple[int, ...] = 0,
-    dilation: int | tuple[int, ...] = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> dict[str, float]:
-    call.require("dilation", (1, 1), call.pair("dilation", dilation))
-    call.require("ceil_mode", False, ceil_mode)
-    call.require("return_indices", False, return_indices)
-    kernel = call.pair("kernel_size", kernel_size)
-    return pair_options(kernel, pooling_stride(call, stride, kernel), call.pair("padding", padding))
 
 
 RECORD = MaxPool2d()

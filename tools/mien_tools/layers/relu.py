@@ -1,6 +1,6 @@
 """ReLU."""
 
-from mien_tools.layer import Call, Case, Layer
+from mien_tools.layer import Case, Layer
 
 
 class ReLU(Layer):
@@ -9,22 +9,6 @@ class ReLU(Layer):
     summary = "max(0, x)"
     onnx = "Relu"
     cpp_names = ("ReLU",)
-
-    def modules(self):
-        return {"ReLU": lambda call, module: {}}
-
-    def functions(self):
-        return dict.fromkeys(
-            (
-                "torch.nn.functional.relu",
-                "torch.nn.functional.relu_",
-                "torch.relu",
-                "torch.relu_",
-                "Tensor.relu",
-                "Tensor.relu_",
-            ),
-            _convert,
-        )
 
     def operators(self):
         return {"Relu": lambda node: node.make(self, {})}
@@ -36,10 +20,6 @@ class ReLU(Layer):
         from torch import nn
 
         return [Case(nn.ReLU(), (3, 4, 5))]
-
-
-def _convert(call: Call, inplace: bool = False) -> dict[str, float]:
-    return {}
 
 
 RECORD = ReLU()

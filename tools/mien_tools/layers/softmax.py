@@ -1,7 +1,6 @@
 """Softmax."""
 
-from mien_tools.layer import Call, Case, Layer
-from mien_tools.shapes import shape_text
+from mien_tools.layer import Case, Layer
 
 
 class Softmax(Layer):
@@ -10,14 +9,6 @@ class Softmax(Layer):
     summary = "softmax over the channels: of a flat vector, or at every place of an image"
     onnx = "Softmax"
     cpp_names = ("Softmax",)
-
-    def modules(self):
-        return {"Softmax": lambda call, module: _convert(call, module.dim)}
-
-    def functions(self):
-        return dict.fromkeys(
-            ("torch.nn.functional.softmax", "torch.softmax", "Tensor.softmax"), _convert
-        )
 
     def operators(self):
         return {"Softmax": lambda node: over_channels(self, node)}
@@ -39,17 +30,6 @@ def over_channels(record: Layer, node):
     if axis != 1 and not (axis in (-1, -3) and shape[1:] == (1, 1)):
         raise node.fail(f"{record.plain_name} over the channels (axis=1)", f"axis={axis}")
     return node.make(record, {})
-
-
-def _convert(
-    call: Call, dim: int | None = None, _stacklevel: int = 3, dtype: object = None
-) -> dict[str, float]:
-    if dim is None or dim % len(call.input_shape) != 1:
-        raise call.fail(
-            "softmax over the channels (dim=1)", f"dim={dim} of {shape_text(call.input_shape[1:])}"
-        )
-    call.require("dtype", None, dtype)
-    return {}
 
 
 RECORD = Softmax()

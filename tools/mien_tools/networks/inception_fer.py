@@ -56,7 +56,7 @@ class InceptionFer(nn.Module):
             self._pooling(),
             Inception(360, 192),
             Inception(432, 224),
-            nn.AdaptiveAvgPool2d(1),
+            nn.AvgPool2d(kernel_size=6),
         )
         self.classifier = nn.Sequential(nn.Flatten(), nn.Dropout(0.4), nn.Linear(504, classes))
         initialise(self)
