@@ -265,6 +265,22 @@ LAYERS = [
         Written(lambda m, x: m.f(x.movedim(1, -1)).movedim(-1, 1), f=nn.LayerNorm(7)),
         (7, 4, 3),
     ),
+    ("ConvTranspose2d<3, 5, Kernel<2>, Stride<2>>", nn.ConvTranspose2d(3, 5, 2, 2), (3, 4, 3)),
+    (
+        "ConvTranspose2d<4, 6, Kernel<4>, Stride<2>, Padding<1>, NoBias>",
+        nn.ConvTranspose2d(4, 6, 4, 2, 1, bias=False),
+        (4, 3, 5),
+    ),
+    (
+        "ConvTranspose2d<6, 4, Kernel<3>, Stride<2>, Padding<1>, OutputPadding<1, 0>, Groups<2>>",
+        nn.ConvTranspose2d(6, 4, 3, 2, 1, (1, 0), 2),
+        (6, 3, 4),
+    ),
+    (
+        "ConvTranspose2d<2, 3, Kernel<3>, Stride<2, 3>, Dilation<2>>",
+        nn.ConvTranspose2d(2, 3, 3, (2, 3), dilation=2),
+        (2, 4, 3),
+    ),
 ]
 
 

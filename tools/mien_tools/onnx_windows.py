@@ -33,6 +33,43 @@ def window(node: "OnnxNode", kernel: Pair, size: Shape) -> dict[str, int]:
     return options
 
 
+def transposed_window(node: "OnnxNode", kernel: Pair, size: Shape) -> dict[str, int]:
+    """The options of a transposed convolution's window."""
+    stride, dilation = pair(node, "strides", [1, 1]), pair(node, "dilations", [1, 1])
+    extra = pair(node, "output_padding", [0, 0])
+    how = node.attribute("auto_pad", "NOTSET")
+    before, after = pads(node) if how == "NOTSET" else ((0, 0), (0, 0))
+    wanted = node.attribute("output_shape", [])
+    if wanted or how.startswith("SAME"):
+        wanted = pair(node, "output_shape", []) if wanted else (None, None)
+        axes = zip(wanted, size[1:], kernel, stride, dilation, extra, strict=True)
+        totals = [_total_padding(node, *axis) for axis in axes]
+        # Pixels that no tap reaches are at the end.
+        extra = tuple(e + max(-total, 0) for e, total in zip(extra, totals, strict=True))
+        totals = [max(total, 0) for total in totals]
+        # What is not even is more below and to the right only if the node says so.
+        smaller = tuple(total // 2 for total in totals)
+        larger = tuple(total - total // 2 for total in totals)
+        before, after = (smaller, larger) if how == "SAME_UPPER" else (larger, smaller)
+    options = pair_options(kernel, stride, before)
+    options |= {"output_padding_y": extra[0], "output_padding_x": extra[1]}
+    if after != before:
+        options |= {"padding_bottom": after[0], "padding_right": after[1]}
+    return options | {"dilation_y": dilation[0], "dilation_x": dilation[1]}
+
+
+def _total_padding(node, wanted, length, kernel, stride, dilation, extra) -> int:
+    """Padding on both sides of an axis whose output has a wanted length, None: stride * input."""
+    extent = (kernel - 1) * dilation + 1
+    if wanted is not None and length is None:
+        raise node.fail("an input of fixed size", f"output_shape with {wanted} pixels of any")
+    if wanted is None:
+        if extent + extra < stride:
+            raise node.fail(f"a kernel of at least the stride, {stride}, for auto_pad", f"{extent}")
+        return extent + extra - stride
+    return (length - 1) * stride + extent + extra - wanted
+
+
 def pads(node: "OnnxNode") -> tuple[Pair, Pair]:
     """Padding above and left, then below and right."""
     numbers = node.attribute("pads", [0, 0, 0, 0])

@@ -10,6 +10,7 @@
 #include <mien/layers/batch_norm2d.hpp>
 #include <mien/layers/concatenate.hpp>
 #include <mien/layers/conv2d.hpp>
+#include <mien/layers/conv_transpose2d.hpp>
 #include <mien/layers/dense.hpp>
 #include <mien/layers/flatten.hpp>
 #include <mien/layers/inverted_residual.hpp>
@@ -41,6 +42,7 @@ inline constexpr const LayerType* layer_types[] = {
     &detail::hard_swish_type,
     &detail::normalisation::instance_norm2d,
     &detail::normalisation::layer_norm2d,
+    &detail::conv_transpose2d::type,
     &detail::leaky_relu_type,
     &detail::local_response_norm::type,
     &detail::log_softmax::type,

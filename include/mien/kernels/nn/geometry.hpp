@@ -42,7 +42,7 @@ struct WindowGeometry {
   /// Whether every output pixel sees one input pixel, its own.
   constexpr bool is_pointwise() const {
     return kernel_height == 1 && kernel_width == 1 && stride_y == 1 && stride_x == 1 &&
-           !is_padded();
+           !is_padded() && out_height == in_height && out_width == in_width;
   }
 
   /// Values of an image, of one with the padding around it, and of what becomes of it.
