@@ -482,6 +482,74 @@ TEST_CASE("avg_pool2d agrees with its definition") {
   }
 }
 
+TEST_CASE("pooling to a given size agrees with its definition") {
+  Random random(12);
+  for (int round = 0; round < rounds(200); ++round) {
+    const AdaptiveGeometry g = {random.between(1, 140), random.between(1, 9), random.between(1, 9),
+                                random.between(1, 9), random.between(1, 9)};
+    const std::string what = "channels " + std::to_string(g.channels) + ", from " +
+                             std::to_string(g.in_height) + "x" + std::to_string(g.in_width) +
+                             " to " + std::to_string(g.out_height) + "x" +
+                             std::to_string(g.out_width);
+    const auto offset = static_cast<std::size_t>(random.between(0, 15));
+    const auto input = random.values(g.input_size());
+    std::vector<float> expected(g.output_size());
+    std::vector<float> output(expected.size() + offset);
+    naive::adaptive_max_pool2d(g, input.data(), expected.data());
+    chosen().adaptive_max_pool2d(g, input.data(), output.data() + offset);
+    check_close("adaptive_max_pool2d, " + what, expected, output.data() + offset,
+                std::vector<float>(expected.size()));
+    std::vector<float> bounds(expected.size());
+    naive::adaptive_avg_pool2d(g, absolute(input).data(), bounds.data());
+    for (float& bound : bounds) {
+      bound *= static_cast<float>(g.in_height + g.in_width + 3) * unit_roundoff;
+    }
+    naive::adaptive_avg_pool2d(g, input.data(), expected.data());
+    chosen().adaptive_avg_pool2d(g, input.data(), output.data() + offset);
+    check_close("adaptive_avg_pool2d, " + what, expected, output.data() + offset, bounds);
+  }
+}
+
+TEST_CASE("bilinear interpolation agrees with its definition") {
+  Random random(13);
+  for (int round = 0; round < rounds(200); ++round) {
+    const int in_width = random.between(1, 9);
+    BilinearRow row{};
+    row.channels = random.between(1, 70);
+    row.width = random.between(1, 12);
+    std::vector<int> left;
+    std::vector<int> right;
+    std::vector<float> share;
+    for (int x = 0; x < row.width; ++x) {
+      left.push_back(random.between(0, in_width - 1));
+      right.push_back(random.between(0, in_width - 1));
+      share.push_back(static_cast<float>(random.between(0, 100)) / 100.0f);
+    }
+    const auto upper = random.values(size_of(row.channels, 1, in_width));
+    const auto lower = random.values(upper.size());
+    row.left = left.data();
+    row.right = right.data();
+    row.right_share = share.data();
+    row.lower_share = static_cast<float>(random.between(0, 100)) / 100.0f;
+    const std::vector<float> upper_sizes = absolute(upper);
+    const std::vector<float> lower_sizes = absolute(lower);
+    std::vector<float> bounds(size_of(row.channels, 1, row.width));
+    row.upper = upper_sizes.data();
+    row.lower = lower_sizes.data();
+    naive::bilinear_row(row, bounds.data());
+    for (float& bound : bounds) bound *= 8.0f * unit_roundoff;
+    std::vector<float> expected(bounds.size());
+    row.upper = upper.data();
+    row.lower = lower.data();
+    naive::bilinear_row(row, expected.data());
+    const auto offset = static_cast<std::size_t>(random.between(0, 15));
+    std::vector<float> output(expected.size() + offset);
+    chosen().bilinear_row(row, output.data() + offset);
+    check_close("bilinear_row, channels " + std::to_string(row.channels), expected,
+                output.data() + offset, bounds);
+  }
+}
+
 TEST_CASE("local_response_norm agrees with its definition") {
   Random random(7);
   const float betas[] = {0.25f, 0.5f, 0.75f, 1.0f};

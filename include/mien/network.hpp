@@ -124,12 +124,19 @@ struct After {
   static_assert(result.problem != ShapeProblem::kernel,
                 "the kernel is larger than its padded input");
   static_assert(result.problem != ShapeProblem::flat,
-                "Dense takes a flat vector: put Flatten before it");
+                "Dense and Unflatten take a flat vector: put Flatten before them");
   static_assert(result.problem != ShapeProblem::overflow, "a layer's output is too large");
   static_assert(result.problem != ShapeProblem::broadcast,
                 "a constant's channels, height and width are those of the value or 1: see "
                 "After<...OfConstant<..., C, H, W, ...>, ShapeState<Shape<C, H, W> found>> in this "
                 "message");
+  static_assert(result.problem != ShapeProblem::empty, "a layer's output has no pixel");
+  static_assert(result.problem != ShapeProblem::few_channels,
+                "Slice takes channels that its input does not have");
+  static_assert(result.problem != ShapeProblem::multiple,
+                "a shuffle's groups, or its squared factor, divide its input's channels");
+  static_assert(result.problem != ShapeProblem::reflection,
+                "padding by reflection is smaller than its input");
   static constexpr TensorShape shape =
       result.problem == ShapeProblem::none ? result.shape : TensorShape{1, 1, 1};
   using type = typename WithCurrent<State, Shape<shape.channels, shape.height, shape.width>>::type;

@@ -1,4 +1,4 @@
-// expects: Dense takes a flat vector: put Flatten before it
+// expects: Dense and Unflatten take a flat vector: put Flatten before them
 #include <mien/network.hpp>
 
 using namespace mien;

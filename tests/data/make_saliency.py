@@ -281,6 +281,26 @@ LAYERS = [
         nn.ConvTranspose2d(2, 3, 3, (2, 3), dilation=2),
         (2, 4, 3),
     ),
+    ("AdaptiveAvgPool2d<1>", nn.AdaptiveAvgPool2d(1), (17, 5, 4)),
+    ("AdaptiveAvgPool2d<3, 2>", nn.AdaptiveAvgPool2d((3, 2)), (5, 7, 5)),
+    ("AdaptiveMaxPool2d<3, 2>", nn.AdaptiveMaxPool2d((3, 2)), (5, 7, 5)),
+    ("Pad<1, 2, 3, 0>", nn.ZeroPad2d((3, 0, 1, 2)), (3, 4, 5)),
+    ("Pad<2, 1, 3, 2, Reflect>", nn.ReflectionPad2d((3, 2, 2, 1)), (3, 3, 4)),
+    ("Pad<2, 3, 1, 4, Replicate>", nn.ReplicationPad2d((1, 4, 2, 3)), (3, 2, 3)),
+    (
+        "Resize<Scale<std::ratio<2>, std::ratio<3, 2>>, Asymmetric>",
+        nn.Upsample(scale_factor=(2.0, 1.5)),
+        (3, 4, 5),
+    ),
+    ("Resize<ToSize<7, 9>, Bilinear>", nn.Upsample((7, 9), mode="bilinear"), (5, 3, 4)),
+    (
+        "Resize<Scale<std::ratio<2>>, Bilinear, AlignCorners>",
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+        (9, 3, 4),
+    ),
+    ("ChannelShuffle<3>", nn.ChannelShuffle(3), (6, 2, 3)),
+    ("PixelShuffle<2>", nn.PixelShuffle(2), (12, 2, 3)),
+    ("Sequential<Unflatten<3, 2, 2>, Slice<0, 3>>", nn.Unflatten(1, (3, 2, 2)), (12,)),
 ]
 
 

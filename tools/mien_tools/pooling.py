@@ -2,9 +2,12 @@
 
 from mien_tools.layer import (
     OTHER_SIDES,
+    Case,
     Layer,
     LayerError,
     Option,
+    Pair,
+    cpp_pair,
     cpp_window,
     pair_of,
     sides,
@@ -83,3 +86,36 @@ def reach(options, letter: str, places: int) -> int:
     kernel = options["kernel_height" if letter == "y" else "kernel_width"]
     extent = (kernel - 1) * options.get(f"dilation_{letter}", 1) + 1
     return (places - 1) * options[f"stride_{letter}"] + extent
+
+
+class AdaptivePooling2d(Layer):
+    """One value for each of the windows that make an output of a given size."""
+
+    options = (Option("out_height"), Option("out_width"))
+
+    def operators(self):
+        size = {"out_height": 1, "out_width": 1}
+        return {self.onnx: lambda node: node.make(self, size)}
+
+    def size(self, options) -> Pair:
+        return options["out_height"], options["out_width"]
+
+    def output_shape(self, options, inputs):
+        return (inputs[0][0], *self.size(options))
+
+    def cpp(self, options):
+        return cpp_pair(self.kind, self.size(options))
+
+    def cases(self):
+        sizes = (
+            ((1, 1), (3, 5, 4)),
+            ((1, 1), (70, 7, 7)),
+            ((1, 1), (33, 1, 1)),
+            ((2, 3), (4, 4, 6)),
+            ((3, 2), (17, 7, 5)),
+            ((5, 7), (3, 3, 4)),
+        )
+        return [
+            Case({"out_height": height, "out_width": width}, shape)
+            for (height, width), shape in sizes
+        ]

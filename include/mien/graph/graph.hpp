@@ -133,6 +133,16 @@ MIEN_COLD inline std::string shape_problem_text(const ShapeInference& inference,
                                      : "expected two values, or one and a constant, found " + found;
     case ShapeProblem::overflow:
       return "its output would be too large; its input is " + found;
+    case ShapeProblem::empty:
+      return "its output would have no pixel; its input is " + found;
+    case ShapeProblem::few_channels:
+      return "expected at least " + std::to_string(inference.expected) + " input channels, found " +
+             found;
+    case ShapeProblem::multiple:
+      return "expected a multiple of " + std::to_string(inference.expected) +
+             " input channels, found " + found;
+    case ShapeProblem::reflection:
+      return "expected an input that is larger than its padding by reflection, found " + found;
   }
   return found;
 }

@@ -91,13 +91,17 @@ struct Node {
 /// Why a layer does not take its inputs.
 enum class ShapeProblem {
   none,
-  channels,   ///< `expected` of them
-  kernel,     ///< it is larger than its padded input
-  flat,       ///< the layer takes a flat vector
-  sizes,      ///< heights or widths of the inputs differ
-  broadcast,  ///< the inputs' channels, heights or widths are neither equal nor 1
-  operands,   ///< `expected` inputs, with a constant or without
-  overflow,   ///< the output would be too large
+  channels,      ///< `expected` of them
+  kernel,        ///< it is larger than its padded input
+  flat,          ///< the layer takes a flat vector
+  sizes,         ///< heights or widths of the inputs differ
+  broadcast,     ///< the inputs' channels, heights or widths are neither equal nor 1
+  operands,      ///< `expected` inputs, with a constant or without
+  overflow,      ///< the output would be too large
+  empty,         ///< the output would have no pixel
+  few_channels,  ///< `expected` of them at least
+  multiple,      ///< channels are a multiple of `expected`
+  reflection,    ///< padding by reflection is as large as the input
 };
 
 struct ShapeResult {

@@ -5,6 +5,7 @@
 
 #include <mien/config.hpp>
 #include <mien/kernels/instruction_sets.hpp>
+#include <mien/kernels/nn/adaptive_pool2d.hpp>
 #include <mien/kernels/nn/arithmetic.hpp>
 #include <mien/kernels/nn/avg_pool2d.hpp>
 #include <mien/kernels/nn/convolution/methods.hpp>
@@ -17,6 +18,7 @@
 #include <mien/kernels/nn/local_response_norm.hpp>
 #include <mien/kernels/nn/max_pool2d.hpp>
 #include <mien/kernels/nn/normalisation.hpp>
+#include <mien/kernels/nn/resize_bilinear.hpp>
 #include <mien/kernels/nn/softmax.hpp>
 
 #if MIEN_HAS_DEFINITIONS

@@ -5,9 +5,11 @@
 
 #include <mien/config.hpp>
 #include <mien/layers/activations.hpp>
+#include <mien/layers/adaptive_pool2d.hpp>
 #include <mien/layers/arithmetic.hpp>
 #include <mien/layers/avg_pool2d.hpp>
 #include <mien/layers/batch_norm2d.hpp>
+#include <mien/layers/channel_shuffle.hpp>
 #include <mien/layers/concatenate.hpp>
 #include <mien/layers/conv2d.hpp>
 #include <mien/layers/conv_transpose2d.hpp>
@@ -18,17 +20,25 @@
 #include <mien/layers/log_softmax.hpp>
 #include <mien/layers/max_pool2d.hpp>
 #include <mien/layers/normalisation.hpp>
+#include <mien/layers/pad.hpp>
+#include <mien/layers/pixel_shuffle.hpp>
 #include <mien/layers/prelu.hpp>
 #include <mien/layers/relu.hpp>
+#include <mien/layers/resize.hpp>
 #include <mien/layers/sequential.hpp>
+#include <mien/layers/slice.hpp>
 #include <mien/layers/softmax.hpp>
+#include <mien/layers/unflatten.hpp>
 
 namespace mien {
 
 inline constexpr const LayerType* layer_types[] = {
     &detail::arithmetic::add,
+    &detail::adaptive_pool2d::avg_type,
+    &detail::adaptive_pool2d::max_type,
     &detail::avg_pool2d::type,
     &detail::batch_norm2d::type,
+    &detail::channel_shuffle::type,
     &detail::clip_type,
     &detail::concatenate::type,
     &detail::conv2d::type,
@@ -51,16 +61,21 @@ inline constexpr const LayerType* layer_types[] = {
     &detail::arithmetic::min,
     &detail::mish_type,
     &detail::arithmetic::mul,
+    &detail::pad::type,
+    &detail::pixel_shuffle::type,
     &detail::prelu::type,
-    &detail::relu_type,
     &detail::relu6_type,
+    &detail::relu_type,
+    &detail::resize::type,
     &detail::selu_type,
     &detail::sigmoid_type,
     &detail::silu_type,
+    &detail::slice::type,
     &detail::softmax::type,
     &detail::softplus_type,
     &detail::arithmetic::sub,
     &detail::tanh_type,
+    &detail::unflatten::type,
 };
 
 /// The layer of a name; null if there is none.

@@ -8,6 +8,7 @@
 
 #include <mien/kernels/nn/parts.inl>
 //
+#include <mien/kernels/nn/adaptive_pool2d.inl>
 #include <mien/kernels/nn/arithmetic.inl>
 #include <mien/kernels/nn/avg_pool2d.inl>
 #include <mien/kernels/nn/convolution/depthwise.inl>
@@ -18,6 +19,7 @@
 #include <mien/kernels/nn/local_response_norm.inl>
 #include <mien/kernels/nn/max_pool2d.inl>
 #include <mien/kernels/nn/normalisation.inl>
+#include <mien/kernels/nn/resize_bilinear.inl>
 //
 #include <mien/kernels/nn/convolution/winograd.inl>
 
@@ -33,6 +35,9 @@ constexpr KernelTable make_nn_table() noexcept {
   table.winograd_5x5 = &winograd_conv2d<Winograd5x5>;
   table.max_pool2d = &max_pool2d;
   table.avg_pool2d = &avg_pool2d;
+  table.adaptive_avg_pool2d = &adaptive_pool2d<false>;
+  table.adaptive_max_pool2d = &adaptive_pool2d<true>;
+  table.bilinear_row = &bilinear_row;
   table.local_response_norm = &local_response_norm;
   table.arithmetic = &arithmetic;
   table.elementwise = &elementwise;

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <mien/kernels/instruction_sets.hpp>
+#include <mien/kernels/nn/adaptive_pool2d.hpp>
 #include <mien/kernels/nn/arithmetic.hpp>
 #include <mien/kernels/nn/avg_pool2d.hpp>
 #include <mien/kernels/nn/elementwise.hpp>
@@ -12,6 +13,7 @@
 #include <mien/kernels/nn/geometry.hpp>
 #include <mien/kernels/nn/local_response_norm.hpp>
 #include <mien/kernels/nn/normalisation.hpp>
+#include <mien/kernels/nn/resize_bilinear.hpp>
 
 namespace mien::kernels {
 
@@ -30,6 +32,9 @@ struct KernelTable {
   void (*max_pool2d)(const WindowGeometry&, const float* input, float* output) noexcept;
   void (*avg_pool2d)(const WindowGeometry&, const CountedPadding&, const float* input,
                      float* output) noexcept;
+  void (*adaptive_avg_pool2d)(const AdaptiveGeometry&, const float* input, float* output) noexcept;
+  void (*adaptive_max_pool2d)(const AdaptiveGeometry&, const float* input, float* output) noexcept;
+  void (*bilinear_row)(const BilinearRow&, float* output) noexcept;
   void (*local_response_norm)(int pixels, int channels, const LocalResponse&, const float* input,
                               float* scratch, float* output) noexcept;
   void (*arithmetic)(Arithmetic, const BroadcastLoops&, const float* a, const float* b, Activation,
