@@ -4,5 +4,5 @@
 using namespace mien;
 
 std::size_t size() {
-  return OutputShape<AvgPool2d<Kernel<3>, Padding<2>>, Shape<3, 6, 6>>::size;
+  return OutputShape<AvgPool2d<Kernel<3>, Padding<3>>, Shape<3, 6, 6>>::size;
 }
