@@ -121,14 +121,14 @@ LAYERS = {
         Forward(lambda m, x: F.avg_pool2d(x, (4, 3), padding=1)),
         "AvgPool2d<Kernel<4, 3>, Padding<1>>",
     ),
-    "global average pooling": (nn.AdaptiveAvgPool2d(1), "AvgPool2d<Kernel<8, 6>>"),
+    "global average pooling": (nn.AdaptiveAvgPool2d(1), "AdaptiveAvgPool2d<1>"),
     "adaptive average pooling in equal windows": (
         nn.AdaptiveAvgPool2d((2, None)),
-        "AvgPool2d<Kernel<4, 1>>",
+        "AdaptiveAvgPool2d<2, 6>",
     ),
     "F.adaptive_avg_pool2d": (
         Forward(lambda m, x: F.adaptive_avg_pool2d(x, (1, 3))),
-        "AvgPool2d<Kernel<8, 2>>",
+        "AdaptiveAvgPool2d<1, 3>",
     ),
     "local response normalisation": (
         nn.LocalResponseNorm(5, k=2.0),
