@@ -196,9 +196,11 @@ def in_any_order(node: OnnxNode, convert: OnnxConverter, **attributes: object) -
 def scope_name(name: str) -> str:
     """The module in names of nodes as PyTorch's exporter writes them: "/layer1/layer1.0/conv/Conv".
 
-    A scope is a module's name in its parent or, in a list of modules, its whole name.
+    A scope is a module's name in its parent or, in a list of modules, that behind the list's.
     """
-    module = ""
+    module, outer = "", ""
     for scope in name.split("/")[1:-1]:
-        module = scope if not module or scope.startswith(module + ".") else f"{module}.{scope}"
+        inner = scope.removeprefix(outer + ".") if outer else scope
+        module = f"{module}.{inner}" if module else inner
+        outer = scope
     return module
