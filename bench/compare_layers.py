@@ -68,8 +68,15 @@ def layers() -> list[Layer]:
             for stride in (1, 2):
                 name = f"depthwise {kernel}x{kernel} stride {stride}"
                 add(name, convolution(channels, channels, kernel, stride, channels), channels, side)
-    for kernel in (3, 5):
-        add(f"depthwise {kernel}x{kernel} stride 1", convolution(240, 240, kernel, 1, 240), 240, 14)
+    for channels, kernel, side in (
+        (240, 3, 14),
+        (240, 5, 14),
+        (256, 3, 9),
+        (512, 3, 4),
+        (96, 7, 14),
+    ):
+        name = f"depthwise {kernel}x{kernel} stride 1"
+        add(name, convolution(channels, channels, kernel, 1, channels), channels, side)
     for channels, side in ((128, 28), (256, 14)):
         add("32 groups 3x3", convolution(channels, channels, 3, groups=32), channels, side)
     add("3 groups 1x1", convolution(240, 240, 1, groups=3), 240, 28)

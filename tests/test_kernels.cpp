@@ -349,15 +349,13 @@ TEST_CASE("depthwise convolution agrees with its definition") {
   Random random(3);
   for (int round = 0; round < rounds(400); ++round) {
     WindowGeometry g = random.window(3);
-    if (round % 4 == 0) {  // which have a loop of their own
-      g.kernel_height = g.kernel_width = 3;
-      g.stride_y = g.stride_x = g.padding_y = g.padding_x = 1;
-      g.dilation_y = g.dilation_x = 1;
-      g.in_height = std::max(g.in_height, 2);
-      g.in_width = std::max(g.in_width, 2);
-      // Below and to the right there is no padding, one or two.
-      g.out_height = g.in_height + random.between(-1, 1);
-      g.out_width = g.in_width + random.between(-1, 1);
+    if (round % 4 != 0) {  // which have loops of their own, but for those with dilation
+      g.kernel_width = random.between(0, 1) == 0 ? 3 : 5;
+      g.stride_x = random.between(1, 2);
+      g.padding_x = random.between(0, g.extent_x() / 2);
+      g.in_width = random.between(g.extent_x(), 30);
+      const int right = random.between(0, g.kernel_width / 2 + 1);
+      g.out_width = (g.in_width + g.padding_x + right - g.extent_x()) / g.stride_x + 1;
     }
     g.in_channels = g.out_channels = g.groups = random.between(1, 70);
     Setting setting;
