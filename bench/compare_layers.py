@@ -39,7 +39,8 @@ from mien_tools.export import Network, export
 from mien_tools.weights import Preprocessing
 from served import EngineError, ServedProgram
 
-WARM_UP_RUNS = 5
+WARM_UP_RUNS = 20
+ONNX_RUNTIME = "ONNX Runtime"
 
 
 @dataclass
@@ -132,19 +133,25 @@ def compare(
     for layer, file in zip(chosen, files, strict=True):
         write_models(layer, file)
     served = {name: ServedProgram([path, *files]) for name, path in programs.items()}
+    turns = [*served, ONNX_RUNTIME]
     gc.disable()
-    for _ in tqdm(range(arguments.rounds), unit="round"):
+    for number in tqdm(range(arguments.rounds), unit="round"):
+        first = number // 2 % len(turns)
+        order = turns[first:] + turns[:first]
+        if number % 2 == 1:
+            order.reverse()
         for index, layer in enumerate(chosen):
-            for name, program in served.items():
-                program.ask(f"run {index} {WARM_UP_RUNS}")
-                times = program.ask(f"run {index} {arguments.runs}").split()
-                microseconds = statistics.median(map(int, times)) / 1000
+            for name in order:
+                if name == ONNX_RUNTIME:
+                    microseconds = time_onnx_runtime(layer, files[index], arguments.runs)
+                else:
+                    served[name].ask(f"run {index} {WARM_UP_RUNS}")
+                    times = served[name].ask(f"run {index} {arguments.runs}").split()
+                    microseconds = statistics.median(map(int, times)) / 1000
                 layer.rounds.setdefault(name, []).append(microseconds)
-            microseconds = time_onnx_runtime(layer, files[index], arguments.runs)
-            layer.rounds.setdefault("ONNX Runtime", []).append(microseconds)
     gc.enable()
     about = {name: program.ask("about") for name, program in served.items()}
-    return report(chosen, about)
+    return report(chosen, turns, about)
 
 
 def write_models(layer: Layer, file: Path) -> None:
@@ -196,12 +203,11 @@ def time_onnx_runtime(layer: Layer, file: Path, runs: int) -> float:
     return statistics.median(passes)
 
 
-def report(chosen: list[Layer], about: dict[str, str]) -> str:
-    names = list(chosen[0].rounds)
+def report(chosen: list[Layer], names: list[str], about: dict[str, str]) -> str:
     lines = [
         f"- processor: {processor()}",
         *(f"- {name}: {text}" for name, text in about.items()),
-        f"- ONNX Runtime: {onnxruntime.__version__}",
+        f"- {ONNX_RUNTIME}: {onnxruntime.__version__}",
         "",
         "| layer | " + " | ".join(f"{name}, us" for name in names),
         "|---|" + "---|" * (2 * len(names) - 1),

@@ -367,6 +367,34 @@ TEST_CASE("depthwise convolution agrees with its definition") {
   }
 }
 
+TEST_CASE("convolution of small groups agrees with its definition") {
+  Random random(13);
+  for (int round = 0; round < rounds(300); ++round) {
+    WindowGeometry g = random.window(3);
+    const int group = 2 << round % 3;
+    g.kernel_width = 3;
+    g.stride_x = random.between(1, 2);
+    g.padding_x = random.between(0, 1);
+    g.in_width = random.between(9, 30);
+    if (round % 4 == 0) g.in_width = random.between(3, 9);  // one narrow tile
+    g.dilation_y = g.dilation_x = 1;
+    const int right = random.between(0, 1);
+    g.out_width = (g.in_width + g.padding_x + right - 3) / g.stride_x + 1;
+    g.groups = random.between((16 + group - 1) / group, 70 / group);
+    g.in_channels = g.out_channels = g.groups * group;
+    if (!grouped_method.suits(g)) {
+      CHECK(g.out_width < 4);
+      continue;
+    }
+    Setting setting;
+    setting.images = random.between(1, 2);
+    setting.misalignment = random.between(0, 15);
+    setting.activation = activations[round % 3];
+    setting.adds = round % 8 < 4;
+    check_convolution(grouped_method, g, setting, random);
+  }
+}
+
 TEST_CASE("the first method that suits is chosen") {
   const auto square = [](int channels, int side, int kernel, int padding, int groups) {
     const int out = output_size(side, kernel, 1, padding);
@@ -374,6 +402,10 @@ TEST_CASE("the first method that suits is chosen") {
                           kernel,   1,    1,    padding,  padding, groups};
   };
   CHECK(&choose_convolution_method(square(64, 20, 3, 1, 64)) == &depthwise_method);
+  CHECK(&choose_convolution_method(square(64, 20, 3, 1, 16)) == &grouped_method);
+  CHECK(&choose_convolution_method(square(64, 20, 3, 1, 4)) == &winograd_3x3_method);
+  CHECK(&choose_convolution_method(square(8, 20, 3, 1, 2)) == &direct_method);
+  CHECK(&choose_convolution_method(square(64, 3, 3, 1, 16)) == &direct_method);
   CHECK(&choose_convolution_method(square(64, 20, 3, 1, 1)) == &winograd_3x3_method);
   CHECK(&choose_convolution_method(square(64, 6, 3, 1, 1)) == &winograd_3x3_small_method);
   CHECK(&choose_convolution_method(square(64, 20, 5, 1, 1)) == &winograd_5x5_method);
@@ -384,6 +416,10 @@ TEST_CASE("the first method that suits is chosen") {
   dilated.out_height = dilated.out_width = 20;
   dilated.dilation_y = dilated.dilation_x = 2;
   CHECK(&choose_convolution_method(dilated) == &direct_method);
+  dilated.groups = 16;
+  CHECK(&choose_convolution_method(dilated) == &direct_method);
+  dilated.groups = 64;
+  CHECK(&choose_convolution_method(dilated) == &depthwise_method);
 }
 
 TEST_CASE("a packed convolution computes as its method does") {

@@ -82,7 +82,9 @@ constexpr std::size_t multiply_adds(const Node& node, const TensorShape&,
 }
 
 constexpr Fusions fusions(const Node& node) {
-  return {true, true, true, !is_depthwise(node)};
+  const bool may_be_grouped = kernels::grouped::has_small_groups(
+      node.option(in_channels), node.option(out_channels), node.option(groups));
+  return {true, true, true, !is_depthwise(node) && !may_be_grouped};
 }
 
 constexpr std::size_t scratch_size(const Node& node, const TensorShape& input) {

@@ -65,4 +65,14 @@ MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
   return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 
+/// Where each lane finds its value: in its own half of the register, as those of a group of two or
+/// four do.
+using Spread = __m256i;
+MIEN_ALWAYS_INLINE Spread spread(const int (&from)[lanes]) noexcept {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+MIEN_ALWAYS_INLINE Vector load_spread(const float* from, Spread s) noexcept {
+  return _mm256_permutevar_ps(load(from), s);
+}
+
 }  // namespace mien::kernels::MIEN_SET

@@ -71,4 +71,13 @@ MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
   return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xFFFF, biased, 23));
 }
 
+/// Where each lane finds its value.
+using Spread = __m512i;
+MIEN_ALWAYS_INLINE Spread spread(const int (&from)[lanes]) noexcept {
+  return _mm512_loadu_si512(from);
+}
+MIEN_ALWAYS_INLINE Vector load_spread(const float* from, Spread s) noexcept {
+  return _mm512_maskz_permutexvar_ps(0xFFFF, s, load(from));
+}
+
 }  // namespace mien::kernels::MIEN_SET

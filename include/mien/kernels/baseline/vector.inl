@@ -135,4 +135,16 @@ MIEN_ALWAYS_INLINE Vector power_of_two(const Vector& n) noexcept {
 
 #endif  // MIEN_X86_TARGETS
 
+/// Where each lane finds its value.
+struct Spread {
+  int from[lanes];
+};
+MIEN_ALWAYS_INLINE Spread spread(const int (&from)[lanes]) noexcept {
+  return {{from[0], from[1], from[2], from[3]}};
+}
+MIEN_ALWAYS_INLINE Vector load_spread(const float* from, const Spread& s) noexcept {
+  const float all[lanes] = {from[s.from[0]], from[s.from[1]], from[s.from[2]], from[s.from[3]]};
+  return load(all);
+}
+
 }  // namespace mien::kernels::MIEN_SET

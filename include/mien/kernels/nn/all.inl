@@ -30,6 +30,7 @@ constexpr KernelTable make_nn_table() noexcept {
   table.block = block_channels;
   table.conv2d = &conv2d;
   table.depthwise_conv2d = &depthwise_conv2d;
+  table.grouped_conv2d = &grouped_conv2d;
   table.winograd_3x3 = &winograd_conv2d<Winograd3x3>;
   table.winograd_3x3_small = &winograd_conv2d<Winograd3x3Small>;
   table.winograd_5x5 = &winograd_conv2d<Winograd5x5>;

@@ -24,6 +24,8 @@ struct KernelTable {
                  const Epilogue&, float* output) noexcept;
   void (*depthwise_conv2d)(const WindowGeometry&, const float* input, const float* packed,
                            const Epilogue&, float* output) noexcept;
+  void (*grouped_conv2d)(const WindowGeometry&, const float* input, const float* packed,
+                         const Epilogue&, float* output) noexcept;
   using Winograd = void(const WindowGeometry&, int images, const float* input, const float* packed,
                         const Epilogue&, float* scratch, float* output) noexcept;
   Winograd* winograd_3x3;

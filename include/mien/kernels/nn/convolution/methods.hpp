@@ -3,6 +3,7 @@
 
 #include <mien/kernels/nn/convolution/depthwise.hpp>
 #include <mien/kernels/nn/convolution/direct.hpp>
+#include <mien/kernels/nn/convolution/grouped.hpp>
 #include <mien/kernels/nn/convolution/method.hpp>
 #include <mien/kernels/nn/convolution/winograd.hpp>
 #include <mien/kernels/nn/geometry.hpp>
@@ -11,8 +12,8 @@ namespace mien::kernels {
 
 /// In the order in which they are tried; the last one suits everything.
 inline constexpr const ConvolutionMethod* convolution_methods[] = {
-    &depthwise_method,    &winograd_3x3_method, &winograd_3x3_small_method,
-    &winograd_5x5_method, &direct_method,
+    &depthwise_method,          &grouped_method,      &winograd_3x3_method,
+    &winograd_3x3_small_method, &winograd_5x5_method, &direct_method,
 };
 
 /// The first method that suits.
