@@ -422,6 +422,18 @@ TEST_CASE("the first method that suits is chosen") {
   CHECK(&choose_convolution_method(dilated) == &depthwise_method);
 }
 
+TEST_CASE("few channels are computed in vectors of half the width") {
+  for (const InstructionSet set : instruction_sets) {
+    if (!supported(set)) continue;
+    const KernelTable& table = table_for(set);
+    CHECK(&table_for_channels(table, largest_block) == &table);
+    if (table.half_width == nullptr) continue;
+    CHECK(2 * table.half_width->block == table.block);
+    CHECK(&table_for_channels(table, table.block / 2) == table.half_width);
+    CHECK(&table_for_channels(table, table.block / 2 + 1) == &table);
+  }
+}
+
 TEST_CASE("a packed convolution computes as its method does") {
   Random random(10);
   for (const int channels : {7, 16, 48}) {

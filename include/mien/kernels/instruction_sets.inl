@@ -6,11 +6,12 @@
 //   2. a line in the list and one among the includes below it; the compiler says if one is missing.
 // Everything else, tests and benchmarks too, iterates the list.
 #ifndef MIEN_INSTRUCTION_SETS
+// AVX-512's tables use AVX2's kernels for few channels.
 #define MIEN_INSTRUCTION_SETS(SET)                                                               \
   SET(baseline, true)                                                                            \
   SET(avx2, MIEN_CPU_HAS("avx2") && MIEN_CPU_HAS("fma"))                                         \
   SET(avx512, MIEN_CPU_HAS("avx512f") && MIEN_CPU_HAS("avx512bw") && MIEN_CPU_HAS("avx512vl") && \
-                  MIEN_CPU_HAS("bmi2"))
+                  MIEN_CPU_HAS("bmi2") && MIEN_CPU_HAS("avx2") && MIEN_CPU_HAS("fma"))
 #endif
 
 // Includes one file of every set's folder: MIEN_FILE_OF(set) says which.

@@ -28,6 +28,7 @@ namespace mien::kernels::MIEN_SET {
 constexpr KernelTable make_nn_table() noexcept {
   KernelTable table{};
   table.block = block_channels;
+  table.half_width = half_width_table;
   table.conv2d = &conv2d;
   table.depthwise_conv2d = &depthwise_conv2d;
   table.grouped_conv2d = &grouped_conv2d;

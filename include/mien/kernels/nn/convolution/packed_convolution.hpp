@@ -61,14 +61,11 @@ MIEN_INLINE PackedConvolution::PackedConvolution(const ConvolutionMethod& method
                                                  const WindowGeometry& geometry,
                                                  const float* weight, const float* bias,
                                                  Activation activation, Pooling pooling)
-    : table_(&chosen_table()),
-      method_(&method),
-      geometry_(geometry),
-      activation_(activation),
-      pooling_(pooling) {
+    : method_(&method), geometry_(geometry), activation_(activation), pooling_(pooling) {
   using mien::detail::AlignedBuffer;
-  const int block = method.in_blocks ? table_->block : 1;
   const int group = geometry.out_channels / geometry.groups;
+  table_ = &table_for_channels(chosen_table(), method.in_blocks ? group : geometry.out_channels);
+  const int block = method.in_blocks ? table_->block : 1;
   const int padded_group = (group + block - 1) / block * block;
   const std::size_t size = method.packed_size(geometry, table_->block);
   weight_ = padded_group == group ? AlignedBuffer::uninitialized(size) : AlignedBuffer(size);
