@@ -311,7 +311,8 @@ TEST_CASE("direct convolution fills tiles of every width") {
   for (int width = 1; width <= 40; ++width) {
     const WindowGeometry spread = {3, 1, width + 2, 32, 1, width, 1, 3, 1, 1, 0, 0, 1};
     const WindowGeometry flat = {5, 2, width, 33, 2, width, 1, 1, 1, 1, 0, 0, 1};
-    for (const WindowGeometry& g : {spread, flat}) {
+    const WindowGeometry narrow = {3, 1, width + 2, 4, 1, width, 1, 3, 1, 1, 0, 0, 1};
+    for (const WindowGeometry& g : {spread, flat, narrow}) {
       Setting setting;
       check_convolution(direct_method, g, setting, random);
       setting.adds = true;

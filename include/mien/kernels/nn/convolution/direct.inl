@@ -134,6 +134,71 @@ inline void conv2d_tile(const TapRuns& taps, const float* input, const float* we
   }
 }
 
+/// A row of pixels of a block whose channels fill its first vector at most.
+template <int Pixels>
+inline void conv2d_narrow_tile(const TapRuns& taps, const float* input, const float* weights,
+                               const BlockEpilogue& epilogue, const float* added,
+                               float* output) noexcept {
+  Vector sum[Pixels];
+  const Vector bias = load(epilogue.bias);
+  MIEN_UNROLL
+  for (int p = 0; p < Pixels; ++p) sum[p] = bias;
+  for (int row = 0; row < taps.rows; ++row) {
+    for (int run = 0; run < taps.runs_per_row; ++run) {
+      const float* from = input + row * taps.next_row + run * taps.next_run;
+      for (int i = 0; i < taps.length; ++i, weights += block_channels) {
+        const Vector weight = load(weights);
+        MIEN_UNROLL
+        for (int p = 0; p < Pixels; ++p) {
+          sum[p] = multiply_add(broadcast(from[p * taps.next_pixel + i]), weight, sum[p]);
+        }
+      }
+    }
+  }
+  const std::ptrdiff_t out_pixel = epilogue.next_pixel;
+  const int channels = epilogue.channels;
+  const VectorBounds bound(epilogue.bounds);
+  if (added != nullptr) {
+    MIEN_UNROLL
+    for (int p = 0; p < Pixels; ++p) {
+      sum[p] = plus(sum[p], load_first(added + p * out_pixel, channels));
+    }
+  }
+  if (channels == lanes) {
+    MIEN_UNROLL
+    for (int p = 0; p < Pixels; ++p) store(output + p * out_pixel, bound(sum[p]));
+  } else {
+    MIEN_UNROLL
+    for (int p = 0; p < Pixels; ++p) {
+      store_first(output + p * out_pixel, bound(sum[p]), channels);
+    }
+  }
+}
+
+/// Pixels of the narrow tiles.
+constexpr int conv2d_narrow_most = 8;
+constexpr int conv2d_narrow_few = 4;
+
+/// One row of at least conv2d_narrow_few output pixels of such a block; its last tile overlaps the
+/// one before rather than being narrower. Measured with AVX2 against tiles of two vectors: from 8
+/// to 8 channels, 3x3, 1.5 times as fast; from 24 to 24 1.2; from 1 to 6, 5x5, 1.3.
+inline void conv2d_narrow_row(const TapRuns& taps, const float* input, const float* weights,
+                              const BlockEpilogue& epilogue, const float* added, float* output,
+                              int width) noexcept {
+  for (int x = 0; x < width;) {
+    const int left = width - x;
+    const bool many = left > conv2d_narrow_few && width >= conv2d_narrow_most;
+    const int pixels = many ? conv2d_narrow_most : conv2d_narrow_few;
+    const auto tile =
+        many ? &conv2d_narrow_tile<conv2d_narrow_most> : &conv2d_narrow_tile<conv2d_narrow_few>;
+    if (pixels > left) x = width - pixels;
+    const std::ptrdiff_t to = x * epilogue.next_pixel;
+    tile(taps, input + x * taps.next_pixel, weights, epilogue,
+         added == nullptr ? nullptr : added + to, output + to);
+    x += pixels;
+  }
+}
+
 /// One row of output pixels in tiles of nearly equal width.
 inline void conv2d_row(const TapRuns& taps, const float* input, const float* weights,
                        const BlockEpilogue& epilogue, const float* added, float* output,
@@ -210,7 +275,6 @@ inline void conv2d(const WindowGeometry& g, const float* image, const float* pac
   const int step = pools ? 2 : 1;
   const int rows = flat ? 1 : g.out_height / step;
   const int width = flat ? g.out_height * g.out_width : g.out_width / step;
-  const auto row = pools ? &conv2d_pooled_row : &conv2d_row;
 
   const std::ptrdiff_t block_size =
       std::ptrdiff_t{g.kernel_height} * g.kernel_width * group_in * block_channels;
@@ -219,6 +283,8 @@ inline void conv2d(const WindowGeometry& g, const float* image, const float* pac
     for (int channel = 0; channel < group_out; channel += block_channels) {
       const int left = group_out - channel;
       of_block.channels = left < block_channels ? left : block_channels;
+      const bool narrow = left <= lanes && width >= conv2d_narrow_few;
+      const auto row = pools ? &conv2d_pooled_row : narrow ? &conv2d_narrow_row : &conv2d_row;
       for (int y = 0; y < rows; ++y) {
         const std::ptrdiff_t to =
             std::ptrdiff_t{y} * width * g.out_channels + group * group_out + channel;
