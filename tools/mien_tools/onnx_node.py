@@ -56,6 +56,8 @@ class OnnxNode:
         self._importer = importer
         self._inputs = inputs
         self.proto = proto
+        # Whether its layers have its name; one that only brings values into order has none.
+        self.is_named = True
         self.operator: str = proto.op_type
         self.opset: int = importer.opset
         self._attributes = {
@@ -67,6 +69,12 @@ class OnnxNode:
         """The same node with another first input, and other attributes."""
         changed = OnnxNode(self._importer, self.proto, [value, *self._inputs[1:]])
         changed._attributes |= attributes
+        return changed
+
+    def unnamed(self) -> "OnnxNode":
+        """The same node, whose layers have no name."""
+        changed = OnnxNode(self._importer, self.proto, self._inputs)
+        changed.is_named = False
         return changed
 
     @property

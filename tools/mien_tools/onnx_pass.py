@@ -121,7 +121,7 @@ class Importer:
                 tensor = node.new_tensor(role, tensor.array)
             names.append(self._add_tensor(tensor, role, tensor.array.reshape(shape)))
         shape = record.output_shape(resolved, [value.shape for value in inputs])
-        name = self.node_name(node.proto)
+        name = self.node_name(node.proto) if node.is_named else ""
         if names and self._module_names is not None:
             base = names[0].rpartition(".")[0]
             name = base if base in self._module_names else name
@@ -184,6 +184,7 @@ class Importer:
 
     def _moved(self, node: OnnxNode, value: Value) -> Value | None:
         """The same after Flatten, Unflatten, ChannelShuffle or PixelShuffle, if one does it."""
+        node = node.unnamed()
         view, (channels, height, width) = value.view, value.shape
         factors = [factor for dimension in view for factor in dimension]
         in_order = merged(factors) == merged(

@@ -98,7 +98,7 @@ MAPS = {
     ("vgg_net", nn.Linear): [(4096,), (4096,), (7,)],
     ("vgg10", nn.MaxPool2d): [(32, 24, 24), (64, 12, 12), (128, 6, 6), (256, 3, 3)],
     ("vgg10", nn.Linear): [(256,), (7,)],
-    ("inception_fer", nn.AdaptiveAvgPool2d): [(504, 1, 1)],
+    ("inception_fer", nn.AvgPool2d): [(504, 1, 1)],
     # He et al. 2015, table 1: 3, 4, 6 and 3 blocks, here of half the width on 48 pixels.
     ("resnet33", ResidualBlock): [(32, 48, 48)] * 3
     + [(64, 24, 24)] * 4

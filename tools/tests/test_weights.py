@@ -405,7 +405,7 @@ BROKEN = {
     "node count": (changed("nodes", "I", 0xFFFFFFFF), "node [0-9]+.*: expected .* more bytes"),
     "unknown layer": (
         changed("conv layer", "6s", b"Conv3d", skip=2),
-        "node 0 'conv' .Conv3d.: layer: expected one of Add, .*, found 'Conv3d'",
+        "node 0 'conv' .Conv3d.: layer: expected one of AdaptiveAvgPool2d, .*, found 'Conv3d'",
     ),
     "unknown option": (
         changed("kernel_width", "12s", b"kernel_depth", skip=2),

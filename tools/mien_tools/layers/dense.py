@@ -4,6 +4,7 @@ import numpy as np
 
 from mien_tools.layer import Case, Layer, Option, require_shape
 from mien_tools.onnx_node import Tensor
+from mien_tools.shapes import shape_text
 
 
 class Dense(Layer):
@@ -29,7 +30,13 @@ class Dense(Layer):
             weight = weight.T
         tensors = [_scaled(node, 1, node.attribute("alpha", 1.0), "weight", weight)]
         if node.has(2):
-            bias = np.broadcast_to(node.constant(2), (1, weight.shape[0]))[0]
+            given = node.constant(2)
+            if given.size not in (1, weight.shape[0]) or given.shape[-1:] not in (
+                (),
+                (given.size,),
+            ):
+                raise node.fail("a number for each output", shape_text(given.shape))
+            bias = np.broadcast_to(given.reshape(-1), weight.shape[:1])
             tensors.append(_scaled(node, 2, node.attribute("beta", 1.0), "bias", bias))
         options = {
             "in_features": weight.shape[1],
