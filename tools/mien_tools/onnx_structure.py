@@ -51,6 +51,10 @@ def _reshape(node: OnnxNode) -> Outputs:
         axis = axis if axis >= 0 else axis + len(sizes) + 1
         if axis != 1:
             raise node.fail("axis=1, each image by itself", f"axis={axis}")
+        if len(sizes) == 3 and sizes[1:] == (1, 1):
+            # A layer all the same, for networks that are C++ types have it.
+            value = node.value(0)
+            return [node.make(LAYERS["Flatten"], {}, [value], view=flat_view(value.shape))]
         return [_with_sizes(node, (math.prod(sizes),))]
     wanted = [int(size) for size in node.constant(1)]
     old = (1, *lengths(node.viewed(0).view))

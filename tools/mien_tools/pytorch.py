@@ -17,7 +17,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -168,8 +168,8 @@ def _to_onnx(
 ):
     """What PyTorch exports of a module for inputs of these shapes.
 
-    With the lines of the source in every node the exporter prints the whole graph, too, from where
-    only the process's standard output can be shut.
+    With the lines of the source in every node the exporter prints the whole graph, too, as it does
+    when it fails, from where only the process's standard output can be shut.
     """
     import onnx
 
@@ -189,8 +189,7 @@ def _to_onnx(
     output_names = list(named_outputs(outputs))
     _require_fixed_course(module, inputs, where)
     buffer = io.BytesIO()
-    silenced = _without_output() if with_lines else nullcontext()
-    with warnings.catch_warnings(), silenced, _layers_kept_whole():
+    with warnings.catch_warnings(), _without_output(), _layers_kept_whole():
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
