@@ -286,6 +286,10 @@ def _adaptive_pool(kind: str):
         if not isinstance(wanted, list):
             sizes = symbolic_helper._unpack_list(output_size)
             wanted = [symbolic_helper._maybe_get_const(size, "i") for size in sizes]
+        if wanted == [1, 1]:
+            name = "GlobalMaxPool" if kind == "AdaptiveMaxPool2d" else "GlobalAveragePool"
+            made = g.op(name, x)
+            return (made, None) if kind == "AdaptiveMaxPool2d" else made
         if shape is None or len(wanted) != len(shape) - 2:
             raise ValueError("adaptive pooling of an unknown size")
         out = [
