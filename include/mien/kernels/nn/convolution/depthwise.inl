@@ -84,10 +84,11 @@ inline void depthwise_conv2d_tile(const DepthwiseTile& tile) noexcept {
     }
     MIEN_UNROLL
     for (int p = 0; p < depthwise_pixels; ++p) {
-      if (p >= tile.outputs) break;
-      const std::ptrdiff_t to = p * next + channel;
-      if (tile.added != nullptr) sum[p] = plus(sum[p], load_part<Whole>(tile.added + to, count));
-      store_part<Whole>(tile.output + to, tile.bound(sum[p]), count);
+      if (p < tile.outputs) {
+        const std::ptrdiff_t to = p * next + channel;
+        if (tile.added != nullptr) sum[p] = plus(sum[p], load_part<Whole>(tile.added + to, count));
+        store_part<Whole>(tile.output + to, tile.bound(sum[p]), count);
+      }
     }
   }
 }
