@@ -131,8 +131,9 @@ def try_out(case, run: Path, folder: Path) -> Outcome:
         return Outcome(operator, case.name, "wrong", done.stderr.strip())
     found = np.load(folder / "out" / f"{graph.outputs[0].name}.npy")
     expected = _as_array(outputs[0])
+    # The tolerance of ONNX's own runner, for some cases state four digits.
     same = found.size == expected.size and np.allclose(
-        found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5
+        found.reshape(expected.shape), expected, rtol=1e-3, atol=1e-6
     )
     if not same:
         return Outcome(operator, case.name, "wrong", "other values")

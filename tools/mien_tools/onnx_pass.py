@@ -300,6 +300,8 @@ class Pass(Importer):
             output = self._as_output(entry.name, found)
             outputs.append(Output(output.number, entry.name))
             output_ranks.append(len(output.view))
+        if not self.nodes:
+            raise OnnxError(f"{self._where}: expected at least one layer, found none")
         graph, tensors = simplified(
             Graph(tuple(inputs), tuple(self.nodes), tuple(outputs)), self.tensors
         )
