@@ -1,11 +1,13 @@
 """What records of activations share: functions of single values."""
 
 from mien_tools.layer import Case, Layer
-from mien_tools.numbers import cpp_ratio, simplest
+from mien_tools.numbers import cpp_ratio
 
 
 class Activation(Layer):
     """A function without tensors, whose options are all real numbers."""
+
+    is_elementwise = True
 
     # By option: the attribute of ONNX and its default there.
     attributes: dict[str, tuple[str, float]] = {}
@@ -15,7 +17,7 @@ class Activation(Layer):
 
     def _convert(self, node):
         options = {
-            option: simplest(node.attribute(name, default))
+            option: node.attribute(name, default)
             for option, (name, default) in self.attributes.items()
         }
         return node.make(self, options)

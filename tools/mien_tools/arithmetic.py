@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mien_tools.layer import Case, Layer, LayerError, Option
 from mien_tools.shapes import Shape, shape_text
 
@@ -19,36 +17,6 @@ class Arithmetic(Layer):
 
     # Whether the order of the operands makes no difference.
     commutes = True
-
-    def operators(self):
-        return {self.onnx: self._from_node}
-
-    def _from_node(self, node):
-        """Of any number of operands, one after the other."""
-        result = None
-        for index in range(node.input_count):
-            if result is None and node.is_constant(0):
-                result = self._with_constant(node, node.value(1), node.constant(0), True)
-            elif result is None:
-                result = node.value(0)
-            elif index == 1 and node.is_constant(0):
-                continue
-            elif node.is_constant(index):
-                result = self._with_constant(node, result, node.constant(index), False)
-            else:
-                result = node.make(self, {}, inputs=[result, node.value(index)])
-        return result
-
-    def _with_constant(self, node, value, array, is_first):
-        flat = value.shape[1:] == (1, 1) and array.ndim <= 2
-        shape = (*array.shape, 1, 1) if flat else array.shape
-        shape = (1,) * (4 - len(shape)) + tuple(shape)
-        if len(shape) != 4 or shape[0] != 1:
-            raise node.fail("a constant that is the same for all images", f"the shape {shape}")
-        options = dict(zip(_SIZES, shape[1:], strict=True))
-        options["reversed"] = int(is_first and not self.commutes)
-        tensor = node.new_tensor("value", np.asarray(array, np.float32).reshape(shape[1:]))
-        return node.make(self, options, inputs=[value], tensors=[tensor])
 
     def check(self, options):
         given = [options[name] > 0 for name in _SIZES]

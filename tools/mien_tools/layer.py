@@ -1,7 +1,7 @@
 """What a record of a layer says, and what it is asked with.
 
-A record knows one kind of layer: its options, tensors and shapes, how PyTorch spells it, how C++
-does, and test cases. Records stand in `mien_tools.layers`, a file each; they import PyTorch only in
+A record knows one kind of layer: its options, tensors and shapes, how ONNX spells it, how C++ does,
+and test cases. Records stand in `mien_tools.layers`, a file each; they import PyTorch only in
 the functions that need it, so that weight files can be read without it.
 """
 
@@ -82,11 +82,13 @@ class Layer:
     plain_name: str
     # What it computes, for the table of layers.
     summary: str
-    # The operator of ONNX, for an importer to come.
+    # The operator of ONNX that is most like it.
     onnx: str
     options: tuple[Option, ...] = ()
     fewest_inputs: int = 1
     most_inputs: int = 1
+    # Whether each value is computed from its own input alone, wherever that stands.
+    is_elementwise = False
     # What its C++ spelling uses.
     cpp_names: tuple[str, ...] = ()
 

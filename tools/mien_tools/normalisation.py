@@ -3,7 +3,7 @@
 import numpy as np
 
 from mien_tools.layer import Case, Layer, Option, require_shape
-from mien_tools.numbers import LARGEST_REAL, cpp_ratio, simplest
+from mien_tools.numbers import LARGEST_REAL, cpp_ratio
 
 EPSILON = 1e-5
 
@@ -27,7 +27,7 @@ class Normalisation(Layer):
         channels = node.value(0).shape[0]
         options = {
             "channels": channels,
-            "epsilon": simplest(node.attribute("epsilon", EPSILON)),
+            "epsilon": node.attribute("epsilon", EPSILON),
             **self.node_options(node, channels),
         }
         tensors = []

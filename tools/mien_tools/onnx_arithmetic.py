@@ -11,12 +11,12 @@ from mien_tools.onnx_node import (
     Constant,
     OnnxNode,
     Outputs,
-    Tensor,
     Value,
     as_held,
     in_any_order,
     is_generated,
 )
+from mien_tools.onnx_structure import pointwise
 from mien_tools.onnx_view import (
     CHANNELS,
     HEIGHT,
@@ -30,14 +30,12 @@ from mien_tools.onnx_view import (
 )
 from mien_tools.shapes import shape_text
 
-
-def converters() -> dict[str, OnnxConverter]:
-    """How the records of layers turn nodes into layers, by operator."""
-    return {
-        operator: convert
-        for record in LAYERS.values()
-        for operator, convert in record.operators().items()
-    }
+# How the records of layers turn nodes into layers, by operator.
+CONVERTERS: dict[str, tuple[Layer, OnnxConverter]] = {
+    operator: (record, convert)
+    for record in LAYERS.values()
+    for operator, convert in record.operators().items()
+}
 
 
 def _arithmetic(node: OnnxNode) -> Outputs:
@@ -89,12 +87,7 @@ def _same_permutation(first: Value, second: Value) -> tuple[int, ...] | None:
         axes.append(found.pop() if found else None)
     missing = [axis for axis in (CHANNELS, HEIGHT, WIDTH) if axis not in axes]
     axes = [missing.pop(0) if axis is None else axis for axis in axes]
-    if sorted(axes) != [CHANNELS, HEIGHT, WIDTH]:
-        return None
-    for value in (first, second):
-        if any(len(dimension) and only_axis(dimension) is None for dimension in value.view):
-            return None
-    return tuple(axes)
+    return tuple(axes) if sorted(axes) == [CHANNELS, HEIGHT, WIDTH] else None
 
 
 def _in_order(node: OnnxNode, record: Layer, values: list[Value]) -> list[Value]:
@@ -121,7 +114,7 @@ def _with_constant(
     if is_reversed:
         options["reversed"] = 1
     plain = as_held(value)
-    made = node.make(record, options, [plain], [Tensor(_constant_name(node, constant), image)])
+    made = node.make(record, options, [plain], [Constant(_constant_name(node, constant), image)])
     if made.shape != value.shape:
         view = like(value.view, made.shape)
         if value.view != like(value.view, value.shape):
@@ -189,18 +182,9 @@ def _matmul(node: OnnxNode) -> Outputs:
         raise node.fail("a matrix", shape_text(weight.shape))
     if value.shape[1:] == (1, 1) and len(value.view) == 1:
         options = {"in_features": weight.shape[0], "out_features": weight.shape[1], "bias": 0}
-        tensor = Tensor(node.tensor(1).name, weight.T)
+        tensor = Constant(node.tensor(1).name, weight.T)
         return [node.make(LAYERS["Dense"], options, [value], [tensor])]
-    options = {
-        "in_channels": weight.shape[0],
-        "out_channels": weight.shape[1],
-        "kernel_height": 1,
-        "kernel_width": 1,
-        "bias": 0,
-    }
-    tensor = Tensor(node.tensor(1).name, weight.T[:, :, None, None])
-    plain = as_held(value)
-    made = node.make(LAYERS["Conv2d"], options, [plain], [tensor])
+    made = pointwise(node, value, Constant(node.tensor(1).name, weight.T))
     view = (*value.view[:-1], axis_dimension(made.shape, CHANNELS))
     return [Value(made.number, made.shape, view)]
 
@@ -221,7 +205,8 @@ def _over_channels(node: OnnxNode) -> Outputs:
     if not is_there or takes_more:
         more = " and what follows" if takes_more else ""
         raise node.fail("the channels alone", f"axis {axis} of {shape_text(sizes)}{more}")
-    return [in_any_order(node.on(value), converters()[node.operator], axis=1)]
+    _, convert = CONVERTERS[node.operator]
+    return [in_any_order(node.on(value), convert)]
 
 
 def _does_nothing(operator: str, image: np.ndarray, is_reversed: bool) -> bool:

@@ -1,5 +1,6 @@
 """A node of an ONNX graph as the records of layers see it when they turn it into layers."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien_tools.layer import Layer, LayerError, OnnxConverter, Options
+from mien_tools.numbers import simplest
 from mien_tools.onnx_view import View, image_view
 from mien_tools.shapes import Shape
 
@@ -39,14 +41,6 @@ class Constant:
     array: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """A constant that becomes a tensor of a layer."""
-
-    name: str
-    array: np.ndarray
-
-
 class OnnxNode:
     """What a record asks of the node that it turns into layers."""
 
@@ -65,15 +59,15 @@ class OnnxNode:
             for attribute in proto.attribute
         }
 
-    def on(self, value: Value, **attributes: object) -> "OnnxNode":
-        """The same node with another first input, and other attributes."""
-        changed = OnnxNode(self._importer, self.proto, [value, *self._inputs[1:]])
-        changed._attributes |= attributes
+    def on(self, value: Value) -> "OnnxNode":
+        """The same node with another first input."""
+        changed = copy.copy(self)
+        changed._inputs = [value, *self._inputs[1:]]
         return changed
 
     def unnamed(self) -> "OnnxNode":
         """The same node, whose layers have no name."""
-        changed = OnnxNode(self._importer, self.proto, self._inputs)
+        changed = copy.copy(self)
         changed.is_named = False
         return changed
 
@@ -96,8 +90,7 @@ class OnnxNode:
         if isinstance(value, bytes):
             return value.decode()
         if isinstance(value, float):
-            # Stored as float32: the shortest decimal is what was meant.
-            return float(str(np.float32(value)))
+            return simplest(value)
         if hasattr(value, "dims"):
             import onnx
 
@@ -147,14 +140,14 @@ class OnnxNode:
             raise self.fail(f"input {index} a constant", "a value that is computed")
         return found.array
 
-    def tensor(self, index: int) -> Tensor:
+    def tensor(self, index: int) -> Constant:
         """A constant input as a tensor of a layer, under its name."""
         array = self.constant(index)
-        return Tensor(self._inputs[index].name, array)
+        return Constant(self._inputs[index].name, array)
 
-    def new_tensor(self, role: str, array: np.ndarray) -> Tensor:
+    def new_tensor(self, role: str, array: np.ndarray) -> Constant:
         """Numbers that a converter computed, as a tensor named after what the node takes."""
-        return Tensor(f"{self.base_name}.{role}", np.asarray(array))
+        return Constant(f"{self.base_name}.{role}", np.asarray(array))
 
     @property
     def base_name(self) -> str:
@@ -172,7 +165,7 @@ class OnnxNode:
         record: Layer,
         options: Options,
         inputs: Sequence[Value] | None = None,
-        tensors: Sequence[Tensor] = (),
+        tensors: Sequence[Constant] = (),
         view: View | None = None,
     ) -> Value:
         """A node of Mien; `view` is how ONNX sees its output, default: as its first input."""
@@ -194,10 +187,10 @@ def as_held(value: Value) -> Value:
     return Value(value.number, value.shape, image_view(value.shape))
 
 
-def in_any_order(node: OnnxNode, convert: OnnxConverter, **attributes: object) -> Value:
+def in_any_order(node: OnnxNode, convert: OnnxConverter) -> Value:
     """A layer that keeps its first input's shape, in whatever order ONNX sees that."""
     source = node.viewed(0)
-    made = convert(node.on(as_held(source), **attributes))
+    made = convert(node.on(as_held(source)))
     return Value(made.number, made.shape, source.view)
 
 

@@ -10,20 +10,19 @@ import numpy as np
 from mien_tools.graph import Graph, Input, Node, Output
 from mien_tools.layer import Layer, Options
 from mien_tools.layers import LAYERS
-from mien_tools.onnx_arithmetic import ARITHMETIC, converters
+from mien_tools.onnx_arithmetic import ARITHMETIC, CONVERTERS
 from mien_tools.onnx_node import (
     Constant,
     OnnxError,
     OnnxNode,
     Outputs,
-    Tensor,
     Value,
     in_any_order,
     is_generated,
     scope_name,
 )
 from mien_tools.onnx_patterns import find_gelus, simplified
-from mien_tools.onnx_structure import STRUCTURE
+from mien_tools.onnx_structure import STRUCTURE, flattened
 from mien_tools.onnx_view import (
     CHANNELS,
     HEIGHT,
@@ -56,9 +55,8 @@ class Imported:
     tensors: Mapping[str, np.ndarray]
     # Names of the model's tensors on which the outputs depend.
     used: frozenset[str]
-    # Without the batch, for each input and output: 1 for a vector, 2 for a row, 3 for an image.
+    # Without the batch, for each input: 1 for a vector, 2 for a row, 3 for an image.
     input_ranks: tuple[int, ...]
-    output_ranks: tuple[int, ...]
 
 
 def first_line(error: Exception) -> str:
@@ -105,7 +103,7 @@ class Importer:
         record: Layer,
         options: Options,
         inputs: Sequence[Value],
-        tensors: Sequence[Tensor],
+        tensors: Sequence[Constant],
         view: View | None,
     ) -> Value:
         resolved = record.resolve(options)
@@ -139,7 +137,7 @@ class Importer:
             view = like(inputs[0].view, shape)
         return Value(len(self.shapes) - 1, shape, view)
 
-    def _add_tensor(self, tensor: Tensor, role: str, array: np.ndarray) -> str:
+    def _add_tensor(self, tensor: Constant, role: str, array: np.ndarray) -> str:
         """The name of a tensor, whose last part is its role; the same values share one."""
         base, _, last = tensor.name.rpartition(".")
         name = tensor.name if last == role else f"{base if last in _ROLES else tensor.name}.{role}"
@@ -191,13 +189,9 @@ class Importer:
             [factor for dimension in image_view(value.shape) for factor in dimension]
         )
         if in_order and len(view) == 1:
-            shape = (channels * height * width, 1, 1)
-            return node.make(LAYERS["Flatten"], {}, [value], view=flat_view(shape))
+            return flattened(node, value)
         if in_order and len(view) in (2, 3):
-            flat = value
-            if (height, width) != (1, 1):
-                shape = (channels * height * width, 1, 1)
-                flat = node.make(LAYERS["Flatten"], {}, [value], view=flat_view(shape))
+            flat = value if (height, width) == (1, 1) else flattened(node, value)
             sizes = lengths(view) if len(view) == 3 else (length(view[0]), 1, length(view[1]))
             options = dict(zip(("channels", "height", "width"), sizes, strict=True))
             seen = image_view(sizes) if len(view) == 3 else row_view(sizes)
@@ -270,7 +264,7 @@ class Pass(Importer):
         self._input_shapes = shapes
         self.values: dict[str, Value | Constant] = {}
         for entry in model.graph.initializer:
-            array = onnx.numpy_helper.to_array(entry, base_dir=getattr(model, "base_dir", ""))
+            array = onnx.numpy_helper.to_array(entry)
             self.values[entry.name] = Constant(entry.name, array)
         self._gelus = find_gelus(model.graph, self.values)
 
@@ -289,7 +283,7 @@ class Pass(Importer):
         for proto in self._model.graph.node:
             if any(name in needed for name in proto.output):
                 self._convert(proto)
-        outputs, output_ranks = [], []
+        outputs = []
         for entry in self._model.graph.output:
             found = self.values.get(entry.name)
             if not isinstance(found, Value):
@@ -299,13 +293,12 @@ class Pass(Importer):
                 )
             output = self._as_output(entry.name, found)
             outputs.append(Output(output.number, entry.name))
-            output_ranks.append(len(output.view))
         if not self.nodes:
             raise OnnxError(f"{self._where}: expected at least one layer, found none")
         graph, tensors = simplified(
             Graph(tuple(inputs), tuple(self.nodes), tuple(outputs)), self.tensors
         )
-        return Imported(graph, tensors, frozenset(needed), tuple(input_ranks), tuple(output_ranks))
+        return Imported(graph, tensors, frozenset(needed), tuple(input_ranks))
 
     def _as_output(self, name: str, value: Value) -> Value:
         import onnx
@@ -416,37 +409,16 @@ class Pass(Importer):
         for table in (STRUCTURE, ARITHMETIC):
             if node.operator in table:
                 return table[node.operator](node)
-        convert = _CONVERTERS.get(node.operator)
-        if convert is None:
+        if node.operator not in CONVERTERS:
             raise node.fail(f"one of the operators {', '.join(known_operators())}", node.operator)
-        if node.operator in _ELEMENTWISE:
+        record, convert = CONVERTERS[node.operator]
+        if record.is_elementwise:
             source = node.viewed(0)
             if source.view not in (image_view(source.shape), flat_view(source.shape)):
                 return [in_any_order(node, convert)]
         return [convert(node)]
 
 
-_CONVERTERS = converters()
-
-# Layers that look at each value alone.
-_ELEMENTWISE = frozenset(
-    (
-        "Clip",
-        "Elu",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "LeakyRelu",
-        "Mish",
-        "Relu",
-        "Selu",
-        "Sigmoid",
-        "Softplus",
-        "Tanh",
-    )
-)
-
-
 def known_operators() -> list[str]:
     """The operators that can be imported, in alphabetical order."""
-    return sorted({*STRUCTURE, *ARITHMETIC, *_CONVERTERS, "Shape"})
+    return sorted({*STRUCTURE, *ARITHMETIC, *CONVERTERS, "Shape"})

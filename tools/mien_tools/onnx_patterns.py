@@ -108,7 +108,7 @@ def simplified(
     """The graph with fewer layers that compute the same, and the tensors that it takes."""
     rewriting = _Rewriting(graph, tensors)
     for node in range(len(graph.nodes)):
-        for pattern in (_rectifier, _gate, _hard_swish, _affine_norm, _bias):
+        for pattern in (_gate, _hard_swish, _affine_norm, _bias):
             pattern(rewriting, node)
     return rewriting.result()
 
@@ -255,20 +255,6 @@ def _affine_norm(graph: _Rewriting, number: int) -> None:
     graph.tensors |= dict(zip(names, (weight, bias), strict=True))
     made = replace(norm, tensors=names)
     graph.replace(number, made, place)
-
-
-def _rectifier(graph: _Rewriting, number: int) -> None:
-    """Clip whose bounds are those of a rectifier."""
-    node = graph.nodes[number]
-    if node is None or node.layer != "Clip":
-        return
-    bounds = node.resolved
-    if bounds["lowest"] != 0:
-        return
-    if bounds["highest"] == 6:
-        graph.nodes[number] = Node("ReLU6", node.inputs, {}, (), node.name)
-    elif bounds["highest"] >= float(np.finfo(np.float32).max):
-        graph.nodes[number] = Node("ReLU", node.inputs, {}, (), node.name)
 
 
 def _bias(graph: _Rewriting, number: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mien_tools.layers import LAYERS
-from mien_tools.onnx_node import OnnxNode, Outputs, Value, as_held
+from mien_tools.onnx_node import Constant, OnnxNode, Outputs, Value, as_held
 from mien_tools.onnx_view import (
     CHANNELS,
     HEIGHT,
@@ -53,8 +53,7 @@ def _reshape(node: OnnxNode) -> Outputs:
             raise node.fail("axis=1, each image by itself", f"axis={axis}")
         if len(sizes) == 3 and sizes[1:] == (1, 1):
             # A layer all the same, for networks that are C++ types have it.
-            value = node.value(0)
-            return [node.make(LAYERS["Flatten"], {}, [value], view=flat_view(value.shape))]
+            return [flattened(node, node.value(0))]
         return [_with_sizes(node, (math.prod(sizes),))]
     wanted = [int(size) for size in node.constant(1)]
     old = (1, *lengths(node.viewed(0).view))
@@ -76,7 +75,8 @@ def _with_sizes(node: OnnxNode, sizes: Sequence[int]) -> Value:
     view = reshaped(value.view, sizes)
     if view is None:
         # Cut where no axis of the image has a boundary: flatten it first.
-        value = _flattened(node, value)
+        factors = tuple(factor for dimension in value.view for factor in dimension)
+        value = node.image(Value(value.number, value.shape, (merged(factors),)))
         view = reshaped(value.view, sizes)
     if view is None:
         raise node.fail(
@@ -86,9 +86,18 @@ def _with_sizes(node: OnnxNode, sizes: Sequence[int]) -> Value:
     return Value(value.number, value.shape, view)
 
 
-def _flattened(node: OnnxNode, value: Value) -> Value:
-    factors = tuple(factor for dimension in value.view for factor in dimension)
-    return node.image(Value(value.number, value.shape, (merged(factors),)))
+def flattened(node: OnnxNode, value: Value) -> Value:
+    """An image as a vector, by a layer."""
+    shape = (math.prod(value.shape), 1, 1)
+    return node.make(LAYERS["Flatten"], {}, [value], view=flat_view(shape))
+
+
+def pointwise(node: OnnxNode, value: Value, weight: Constant) -> Value:
+    """A matrix [outputs, inputs] on the channels of every pixel."""
+    outputs, inputs = weight.array.shape
+    options = {"in_channels": inputs, "out_channels": outputs, "bias": 0}
+    options |= {"kernel_height": 1, "kernel_width": 1}
+    return node.make(LAYERS["Conv2d"], options, [as_held(value)], [weight])
 
 
 def _squeeze(node: OnnxNode) -> Outputs:
@@ -235,9 +244,8 @@ def _gather(node: OnnxNode) -> Outputs:
     if index.ndim == 0:
         size = (1, *lengths(value.view))[axis]
         number = int(index) % size
-        part = None
-        if value.view[axis - 1] != axis_dimension(value.shape, CHANNELS) or axis != 1:
-            part = _part(node, value, axis, number) if axis else None
+        is_channels = axis == 1 and value.view[0] == axis_dimension(value.shape, CHANNELS)
+        part = _part(node, value, axis, number) if axis and not is_channels else None
         if part is not None:
             return [part]
         made = _channels(node, axis, number, 1)
@@ -280,15 +288,7 @@ def _pooled(node: OnnxNode, value: Value, reduced: Sequence[Factor]) -> Value:
     plain = as_held(value)
     if axes == {CHANNELS} and whole and node.operator in ("ReduceMean", "ReduceSum"):
         share = 1.0 / channels if node.operator == "ReduceMean" else 1.0
-        weight = np.full((1, channels, 1, 1), share)
-        options = {
-            "in_channels": channels,
-            "out_channels": 1,
-            "kernel_height": 1,
-            "kernel_width": 1,
-            "bias": 0,
-        }
-        return node.make(LAYERS["Conv2d"], options, [plain], [node.new_tensor("weight", weight)])
+        return pointwise(node, value, node.new_tensor("weight", np.full((1, channels), share)))
     if CHANNELS in axes or not whole:
         raise node.fail(
             "a reduction over height, width or both",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mien_tools.layer import Case, Layer, Option, require_shape
-from mien_tools.onnx_node import Tensor
+from mien_tools.onnx_node import Constant
 from mien_tools.shapes import shape_text
 
 
@@ -77,10 +77,10 @@ class Dense(Layer):
         ]
 
 
-def _scaled(node, index: int, factor: float, role: str, array: np.ndarray) -> Tensor:
+def _scaled(node, index: int, factor: float, role: str, array: np.ndarray) -> Constant:
     """An input of the node under its name, times a factor."""
     if factor == 1:
-        return Tensor(node.tensor(index).name, array)
+        return Constant(node.tensor(index).name, array)
     return node.new_tensor(role, array * factor)
 
 

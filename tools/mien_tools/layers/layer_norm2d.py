@@ -13,13 +13,6 @@ class LayerNorm2d(Normalisation):
     onnx = "LayerNormalization"
     cpp_names = ("LayerNorm2d",)
 
-    def node_options(self, node, channels):
-        axis = node.attribute("axis", -1)
-        # The last axis is that of the channels in a flat vector alone.
-        if axis != 1 and not (axis == -1 and node.value(0).shape[1:] == (1, 1)):
-            raise node.fail("normalisation over the channels", f"axis={axis}")
-        return {}
-
     def reference(self, options, inputs, tensors):
         from torch.nn import functional
 

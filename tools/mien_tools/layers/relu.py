@@ -1,17 +1,15 @@
 """ReLU."""
 
-from mien_tools.layer import Case, Layer
+from mien_tools.activation import Activation
+from mien_tools.layer import Case
 
 
-class ReLU(Layer):
+class ReLU(Activation):
     kind = "ReLU"
     plain_name = "ReLU"
     summary = "max(0, x)"
     onnx = "Relu"
     cpp_names = ("ReLU",)
-
-    def operators(self):
-        return {"Relu": lambda node: node.make(self, {})}
 
     def reference(self, options, inputs, tensors):
         return inputs[0].relu()
