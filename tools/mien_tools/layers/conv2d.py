@@ -2,12 +2,11 @@
 
 import math
 
+from mien_tools.convolution import Convolution2d
 from mien_tools.layer import (
     DILATION,
     OTHER_SIDES,
     Case,
-    Layer,
-    LayerError,
     Option,
     cpp_window,
     pair_of,
@@ -18,7 +17,7 @@ from mien_tools.layer import (
 from mien_tools.onnx_windows import window
 
 
-class Conv2d(Layer):
+class Conv2d(Convolution2d):
     kind = "Conv2d"
     plain_name = "convolution"
     summary = "convolution with zero padding, in groups, with or without a bias"
@@ -42,42 +41,14 @@ class Conv2d(Layer):
         *("Groups", "Kernel", "NoBias", "Padding", "Stride"),
     )
 
-    def operators(self):
-        return {"Conv": self._of_onnx}
+    def channels(self, first, second, groups):
+        return second * groups, first
 
-    def _of_onnx(self, node):
-        value = node.value(0)
-        weight = node.constant(1)
-        tensors = [node.tensor(1)]
-        if weight.ndim == 3:  # of a row
-            weight = weight[:, :, None]
-            tensors = [node.new_tensor("weight", weight)]
-        if weight.ndim != 4:
-            raise node.fail("a convolution of one or two axes", f"{weight.ndim - 2}")
-        options = {
-            "in_channels": weight.shape[1] * node.attribute("group", 1),
-            "out_channels": weight.shape[0],
-            **window(node, weight.shape[2:], value.shape),
-            "groups": node.attribute("group", 1),
-            "bias": int(node.has(2)),
-        }
-        if node.has(2):
-            tensors.append(node.tensor(2))
-        return node.make(self, options, [value], tensors)
+    def weight_channels(self, options):
+        return options["out_channels"], options["in_channels"] // options["groups"]
 
-    def check(self, options):
-        groups = options["groups"]
-        if options["in_channels"] % groups or options["out_channels"] % groups:
-            raise LayerError(
-                f"option groups: expected a divisor of {options['in_channels']} and "
-                f"{options['out_channels']} channels, found {groups}"
-            )
-
-    def tensor_shapes(self, options):
-        in_channels = options["in_channels"] // options["groups"]
-        weight = (options["out_channels"], in_channels, *pair_of(options, "kernel"))
-        bias = {"bias": (options["out_channels"],)} if options["bias"] else {}
-        return {"weight": weight} | bias
+    def window(self, node, kernel, size):
+        return window(node, kernel, size)
 
     def output_shape(self, options, inputs):
         require_shape(inputs[0], options["in_channels"])

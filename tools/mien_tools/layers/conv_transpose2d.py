@@ -2,11 +2,11 @@
 
 import math
 
+from mien_tools.convolution import Convolution2d
 from mien_tools.layer import (
     DILATION,
     OTHER_SIDES,
     Case,
-    Layer,
     LayerError,
     Option,
     cpp_pair,
@@ -22,7 +22,7 @@ from mien_tools.shapes import shape_text
 _LARGEST_STRIDE = 64
 
 
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(Convolution2d):
     kind = "ConvTranspose2d"
     plain_name = "transposed convolution"
     summary = "transposed convolution (the gradient of a convolution), in groups"
@@ -48,37 +48,17 @@ class ConvTranspose2d(Layer):
         *("NoBias", "OutputPadding", "Padding", "Stride"),
     )
 
-    def operators(self):
-        return {"ConvTranspose": self._of_onnx}
+    def channels(self, first, second, groups):
+        return first, second * groups
 
-    def _of_onnx(self, node):
-        value = node.value(0)
-        weight = node.constant(1)
-        tensors = [node.tensor(1)]
-        if weight.ndim == 3:  # of a row
-            weight = weight[:, :, None]
-            tensors = [node.new_tensor("weight", weight)]
-        if weight.ndim != 4:
-            raise node.fail("a convolution of one or two axes", f"{weight.ndim - 2}")
-        groups = node.attribute("group", 1)
-        options = {
-            "in_channels": weight.shape[0],
-            "out_channels": weight.shape[1] * groups,
-            **transposed_window(node, weight.shape[2:], value.shape),
-            "groups": groups,
-            "bias": int(node.has(2)),
-        }
-        if node.has(2):
-            tensors.append(node.tensor(2))
-        return node.make(self, options, [value], tensors)
+    def weight_channels(self, options):
+        return options["in_channels"], options["out_channels"] // options["groups"]
+
+    def window(self, node, kernel, size):
+        return transposed_window(node, kernel, size)
 
     def check(self, options):
-        groups = options["groups"]
-        if options["in_channels"] % groups or options["out_channels"] % groups:
-            raise LayerError(
-                f"option groups: expected a divisor of {options['in_channels']} and "
-                f"{options['out_channels']} channels, found {groups}"
-            )
+        super().check(options)
         for letter, extent in zip("yx", _extents(options), strict=True):
             for padding in sides(options, letter):
                 if padding >= extent:
@@ -92,12 +72,6 @@ class ConvTranspose2d(Layer):
                     f"option output_padding_{letter}: expected less than the stride or dilation, "
                     f"{allowed}, found {options[f'output_padding_{letter}']}"
                 )
-
-    def tensor_shapes(self, options):
-        out_channels = options["out_channels"] // options["groups"]
-        weight = (options["in_channels"], out_channels, *pair_of(options, "kernel"))
-        bias = {"bias": (options["out_channels"],)} if options["bias"] else {}
-        return {"weight": weight} | bias
 
     def output_shape(self, options, inputs):
         require_shape(inputs[0], options["in_channels"])
