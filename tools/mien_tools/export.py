@@ -11,6 +11,7 @@ the file's test vectors. A model of ONNX needs no PyTorch: its own outputs are t
 """
 
 import argparse
+import copy
 import importlib.util
 import re
 import sys
@@ -62,6 +63,10 @@ class ExportError(ValueError):
     """A network cannot be exported; the message says what, where, expected and found."""
 
 
+def _has_pytorch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
 class Source(Protocol):
     """Where a network comes from, with its weights."""
 
@@ -84,8 +89,6 @@ class ModuleSource:
     tolerance = 1e-9
 
     def __init__(self, module: "nn.Module", input_shapes: Sequence[Shape]) -> None:
-        import copy
-
         self.module, self.input_shapes = module, tuple(input_shapes)
         try:
             self._exact = copy.deepcopy(module).cpu().double().eval()
@@ -121,7 +124,6 @@ class OnnxSource:
     tolerance = 1e-4
 
     def __init__(self, path: Path, sizes: Sequence[Shape] = ()) -> None:
-        self.path = path
         self.model = load_model(path)
         self._imported = import_model(self.model, str(path), sizes)
         self._runner = OnnxRunner(self.model, str(path))
@@ -210,7 +212,7 @@ def export(
     with _all_or_nothing(list(contents)):
         for path, data in contents.items():
             write_atomically(path, data)
-        if importlib.util.find_spec("torch") is not None:
+        if _has_pytorch():
             replay(weights.read(output), str(output))
         if header_target is not None:
             written = header_target.path.read_text(encoding="utf-8")
@@ -231,7 +233,7 @@ def build_weight_file(network: Network, half: bool = False) -> Exported:
     expected = [source.run(values) for values in inputs]
     exact = {name: np.asarray(values, np.float64) for name, values in imported.tensors.items()}
     tensors = {name: as_stored(values, half, f"tensor '{name}'") for name, values in exact.items()}
-    if importlib.util.find_spec("torch") is not None:
+    if _has_pytorch():
         found = [_run_graph(graph, exact, values) for values in inputs]
         _require_equal(network.name, expected, found, source.tolerance)
         outputs = [_run_graph(graph, tensors, values) for values in inputs]
@@ -448,7 +450,7 @@ def _pytorch_errors() -> tuple[type[Exception], ...]:
 
 def _network_names() -> list[str]:
     """Mien's own networks, which are modules of PyTorch."""
-    if importlib.util.find_spec("torch") is None:
+    if not _has_pytorch():
         return []
     from mien_tools.networks import NETWORKS
 

@@ -178,16 +178,7 @@ def _to_onnx(
     generator = torch.Generator().manual_seed(0)
     inputs = tuple(torch.rand(1, *shape, generator=generator, dtype=dtype) for shape in shapes)
     where = f"{type(module).__name__} on {' and '.join(shape_text(shape) for shape in shapes)}"
-    with torch.no_grad():
-        try:
-            outputs = module(*(value.clone() for value in inputs))
-        except Exception as error:
-            raise TraceError(
-                f"{where}{user_line(error)}: expected a run without errors, found "
-                f"{type(error).__name__}: {first_line(error)}"
-            ) from error
-    output_names = list(named_outputs(outputs))
-    _require_fixed_course(module, inputs, where)
+    output_names = list(named_outputs(_watched_run(module, inputs, where)))
     buffer = io.BytesIO()
     with warnings.catch_warnings(), _without_output(), _layers_kept_whole():
         warnings.simplefilter("ignore")
@@ -240,17 +231,30 @@ class _LooksAtValues(Exception):
     pass
 
 
-def _require_fixed_course(module: nn.Module, inputs: Sequence[Tensor], where: str) -> None:
+def _watched_run(module: nn.Module, inputs: Sequence[Tensor], where: str) -> object:
+    """What a forward returns, if its course is the same for all images; raises TraceError."""
+
+    def run() -> object:
+        with torch.no_grad():
+            return module(*(value.clone() for value in inputs))
+
     try:
         with _ValueWatch(module):
-            module(*(value.clone() for value in inputs))
+            return run()
     except _LooksAtValues as error:
         raise TraceError(
             f"{where}{user_line(error)}: expected a computation that does not depend on the "
             "images' values, found one that looks at them"
         ) from error
     except Exception:
-        return  # a run that the mode hinders; the exporter decides
+        # Perhaps the watch hinders it.
+        try:
+            return run()
+        except Exception as error:
+            raise TraceError(
+                f"{where}{user_line(error)}: expected a run without errors, found "
+                f"{type(error).__name__}: {first_line(error)}"
+            ) from error
 
 
 class _LocalResponseNorm(torch.autograd.Function):
