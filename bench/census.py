@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from comparison import onnx_runtime_session
 from mien_tools.pytorch import TraceError, import_module
 from mien_tools.weights import NamedTensor, Preprocessing, WeightFile
 
@@ -174,16 +175,10 @@ class OnnxRuntime:
     """PyTorch's own export of a network in ONNX Runtime, on one thread."""
 
     def __init__(self, module: nn.Module, image: torch.Tensor, path: Path) -> None:
-        import onnxruntime
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(module, (image,), path, dynamo=False, opset_version=17)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnx_runtime_session(path)
         self._inputs = {self._session.get_inputs()[0].name: image.numpy()}
 
     def run(self) -> np.ndarray:

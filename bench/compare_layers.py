@@ -31,6 +31,7 @@ from comparison import (
     CompareError,
     add_core_option,
     add_program_option,
+    onnx_runtime_session,
     positive,
     processor,
     require_program,
@@ -174,13 +175,10 @@ def write_models(layer: Layer, file: Path) -> None:
 
 def time_onnx_runtime(layer: Layer, file: Path, runs: int) -> float:
     """The median time of a pass in microseconds, by ONNX Runtime's own profiler."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_profiling = True
-    options.profile_file_prefix = str(file.with_suffix(""))
-    session = onnxruntime.InferenceSession(
-        str(file.with_suffix(".onnx")), options, providers=["CPUExecutionProvider"]
+    session = onnx_runtime_session(
+        file.with_suffix(".onnx"),
+        enable_profiling=True,
+        profile_file_prefix=str(file.with_suffix("")),
     )
     image = np.random.default_rng(0).random((1, *layer.shape), dtype=np.float32)
     for _ in range(WARM_UP_RUNS + runs):

@@ -35,6 +35,7 @@ from comparison import (
     CompareError,
     add_core_option,
     add_program_option,
+    onnx_runtime_session,
     positive,
     processor,
     require_program,
@@ -130,12 +131,7 @@ class Python(Pipeline):
             example = torch.zeros(1, 1, 40, 40)
             names = {"input_names": ["input"], "output_names": ["output"]}
             torch.onnx.export(module, (example,), str(model), dynamo=False, **names)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnx_runtime_session(model)
         self._labels = labels
 
     def run(self, frame: np.ndarray) -> Answer:

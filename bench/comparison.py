@@ -46,6 +46,16 @@ def require_program(path: Path, script: str) -> None:
         )
 
 
+def onnx_runtime_session(path: Path, **settings: object):
+    """A model in ONNX Runtime on one thread; `settings` are further ones of SessionOptions."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    for name, value in {"intra_op_num_threads": 1, "inter_op_num_threads": 1, **settings}.items():
+        setattr(options, name, value)
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 def processor() -> str:
     """The processor's name, family and model: a virtual machine's name alone can say little."""
     try:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from comparison import onnx_runtime_session
 from served import EngineError, ServedProgram
 
 INPUT_SHAPE = (1, 1, 40, 40)
@@ -110,15 +111,8 @@ class OnnxRuntime(Engine):
     package = "onnxruntime"
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
         super().__init__(folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnx_runtime_session(folder / ONNX_FILE)
 
     def run(self, index: int) -> np.ndarray:
         return self._session.run(None, {INPUT_NAME: self.inputs[index]})[0]
