@@ -58,6 +58,12 @@ void add_options(CLI::App& app, Options& options) {
   app.add_flag("--json", options.json, "print one JSON object");
 }
 
+/// The shape of an array of so many images, or flat vectors.
+std::vector<int> array_shape(int count, const mien::TensorShape& image) {
+  if (image.is_flat()) return {count, image.channels};
+  return {count, image.channels, image.height, image.width};
+}
+
 /// What goes into an input of the network.
 struct InputArray {
   std::string path;
@@ -211,8 +217,7 @@ std::vector<OutputArray> make_outputs(const mien::Model& network, const mien::Pr
       output.file += "#" + std::to_string(i);
     output.file += ".npy";
     output.image = image;
-    output.shape = {count, image.channels};
-    if (!image.is_flat()) output.shape = {count, image.channels, image.height, image.width};
+    output.shape = array_shape(count, image);
     output.values.resize(static_cast<std::size_t>(count) * image.size());
     outputs.push_back(std::move(output));
   }
@@ -308,11 +313,6 @@ void write_outputs(const std::string& folder, const std::vector<OutputArray>& ou
   if (error) throw mien::Error(folder + ": cannot write into the folder: " + error.message());
 }
 
-std::vector<int> shape_of(const InputArray& input) {
-  if (input.shape.is_flat()) return {input.count, input.shape.channels};
-  return {input.count, input.shape.channels, input.shape.height, input.shape.width};
-}
-
 std::string file_of(const Options& options, const OutputArray& output) {
   return (std::filesystem::path(options.output) / output.file).string();
 }
@@ -326,7 +326,8 @@ std::string json_text(const Options& options, const mien::Model& network,
   json["network"] = network.name();
   json["inputs"] = Json::array();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    json["inputs"].push_back({{"name", network.inputs()[i].name}, {"shape", shape_of(inputs[i])}});
+    json["inputs"].push_back({{"name", network.inputs()[i].name},
+                              {"shape", array_shape(inputs[i].count, inputs[i].shape)}});
   }
   json["outputs"] = Json::array();
   for (const OutputArray& output : outputs) {
@@ -344,8 +345,9 @@ std::string text_of(const Options& options, const mien::Model& network,
   std::ostringstream text;
   text << "network: " << network.name() << "\n";
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    text << "input " << network.inputs()[i].name << ": " << npy_shape_text(shape_of(inputs[i]))
-         << ", " << inputs[i].path << "\n";
+    text << "input " << network.inputs()[i].name << ": "
+         << npy_shape_text(array_shape(inputs[i].count, inputs[i].shape)) << ", " << inputs[i].path
+         << "\n";
   }
   for (const OutputArray& output : outputs) {
     text << "output " << output.name << ": " << npy_shape_text(output.shape) << ", "

@@ -2,16 +2,14 @@
 #pragma once
 
 #include <cctype>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <mien/binary.hpp>
 #include <mien/error.hpp>
 
 namespace mien::examples {
@@ -151,11 +149,8 @@ inline std::vector<float> to_c_order(const std::vector<float>& values,
 
 /// Reads an array of float32, float64 or uint8 in either order. Throws mien::Error.
 inline NpyArray read_npy(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(path + ": cannot open the file: " + std::strerror(errno));
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) throw Error(path + ": cannot read the file");
-
+  const std::vector<std::uint8_t> file = read_file(path);
+  const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
   const auto byte = [&bytes](std::size_t at) { return static_cast<unsigned char>(bytes[at]); };
   const std::string magic = "\x93NUMPY";
   if (bytes.compare(0, magic.size(), magic) != 0 || bytes.size() < 12) {
@@ -169,7 +164,7 @@ inline NpyArray read_npy(const std::string& path) {
     throw Error(path + ": expected a whole header of version 1 to 3, found version " +
                 std::to_string(byte(6)) + " in " + std::to_string(bytes.size()) + " bytes");
   }
-  const detail::NpyHeader header(std::string_view(bytes).substr(header_begin, header_size), path);
+  const detail::NpyHeader header(bytes.substr(header_begin, header_size), path);
 
   using Reader = float (*)(const char*);
   Reader read = nullptr;
