@@ -17,7 +17,6 @@
 #include <mien/layers/flatten.hpp>
 #include <mien/layers/inverted_residual.hpp>
 #include <mien/layers/local_response_norm.hpp>
-#include <mien/layers/log_softmax.hpp>
 #include <mien/layers/max_pool2d.hpp>
 #include <mien/layers/normalisation.hpp>
 #include <mien/layers/pad.hpp>
@@ -55,7 +54,7 @@ inline constexpr const LayerType* layer_types[] = {
     &detail::conv_transpose2d::type,
     &detail::leaky_relu_type,
     &detail::local_response_norm::type,
-    &detail::log_softmax::type,
+    &detail::softmax::log_type,
     &detail::max_pool2d::type,
     &detail::arithmetic::max,
     &detail::arithmetic::min,
