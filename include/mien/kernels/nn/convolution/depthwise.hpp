@@ -61,16 +61,23 @@ MIEN_INLINE void pack(const WindowGeometry& g, int, const float* weight, float* 
   }
 }
 
-MIEN_INLINE void run(const KernelTable& table, const WindowGeometry& g, int count,
-                     const float* input, const float* packed, const Epilogue& epilogue, float*,
-                     float* output) noexcept {
+/// One image after the other, by a kernel of the table.
+template <auto kernel>
+void run_images(const KernelTable& table, const WindowGeometry& g, int count, const float* input,
+                const float* packed, const Epilogue& epilogue, float* output) noexcept {
   Epilogue of_image = epilogue;
   for (int i = 0; i < count; ++i) {
-    table.depthwise_conv2d(g, input, packed, of_image, output);
+    (table.*kernel)(g, input, packed, of_image, output);
     input += g.input_size();
     output += g.output_size();
     if (of_image.added != nullptr) of_image.added += g.output_size();
   }
+}
+
+MIEN_INLINE void run(const KernelTable& table, const WindowGeometry& g, int count,
+                     const float* input, const float* packed, const Epilogue& epilogue, float*,
+                     float* output) noexcept {
+  run_images<&KernelTable::depthwise_conv2d>(table, g, count, input, packed, epilogue, output);
 }
 
 }  // namespace mien::kernels::depthwise

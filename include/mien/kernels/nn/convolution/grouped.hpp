@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <mien/config.hpp>
+#include <mien/kernels/nn/convolution/depthwise.hpp>
 #include <mien/kernels/nn/convolution/method.hpp>
 #include <mien/kernels/nn/geometry.hpp>
 #include <mien/kernels/nn/kernel_table.hpp>
@@ -33,10 +34,6 @@ constexpr bool suits(const WindowGeometry& g) {
          beyond <= 1 && g.out_width >= fewest_columns;
 }
 
-constexpr std::size_t scratch_size(const WindowGeometry&) {
-  return 0;
-}
-
 constexpr std::size_t packed_size(const WindowGeometry& g, int) {
   return WindowGeometry::product(g.out_channels, g.kernel_height, g.kernel_width) *
          static_cast<std::size_t>(g.in_channels / g.groups);
@@ -54,7 +51,7 @@ constexpr ConvolutionMethod method() {
   m.suits = &suits;
   m.can_pool = false;
   m.in_blocks = false;
-  m.scratch_size = &scratch_size;
+  m.scratch_size = &depthwise::scratch_size;
   m.packed_size = &packed_size;
   m.pack = &pack;
   m.run = &run;
@@ -87,13 +84,8 @@ MIEN_INLINE void pack(const WindowGeometry& g, int, const float* weight, float* 
 MIEN_INLINE void run(const KernelTable& table, const WindowGeometry& g, int count,
                      const float* input, const float* packed, const Epilogue& epilogue, float*,
                      float* output) noexcept {
-  Epilogue of_image = epilogue;
-  for (int i = 0; i < count; ++i) {
-    table.grouped_conv2d(g, input, packed, of_image, output);
-    input += g.input_size();
-    output += g.output_size();
-    if (of_image.added != nullptr) of_image.added += g.output_size();
-  }
+  depthwise::run_images<&KernelTable::grouped_conv2d>(table, g, count, input, packed, epilogue,
+                                                      output);
 }
 
 }  // namespace mien::kernels::grouped
