@@ -8,6 +8,11 @@
 
 #include <mien/kernels/nn.hpp>
 #include <mien/kernels/vision.hpp>
+#if MIEN_X86_TARGETS
+#include <immintrin.h>
+#else
+#include <Eigen/Core>
+#endif
 //
 #include <mien/kernels/define_macros.inl>
 

@@ -8,8 +8,6 @@ namespace mien::kernels::MIEN_SET {
 using Vector = __m256;
 constexpr int lanes = 8;
 constexpr int registers = 16;
-/// Kernels for what does not fill these vectors.
-constexpr const KernelTable* half_width_table = nullptr;
 
 MIEN_ALWAYS_INLINE Vector load(const float* from) noexcept {
   return _mm256_loadu_ps(from);

@@ -1,4 +1,4 @@
-// The neural network's kernels for AVX-512.
+// The neural network's kernels for AVX-512; what waits for memory is AVX2's.
 #ifndef MIEN_FILE_OF  // parsed by itself: seen from there
 #include <mien/kernels/nn.hpp>
 #else
@@ -8,8 +8,20 @@
 MIEN_BEGIN_TARGET("avx512f,avx512bw,avx512vl,bmi2")
 #include <mien/kernels/avx512/vector.inl>
 //
-#include <mien/kernels/nn/all.inl>
+#include <mien/kernels/nn/compute_bound.inl>
 MIEN_END_TARGET
+
+namespace mien::kernels::avx512 {
+
+constexpr KernelTable make_nn_table() noexcept {
+  KernelTable table = avx2::nn_table;
+  table.half_width = &avx2::nn_table;
+  fill_compute_bound(table);
+  return table;
+}
+inline constexpr KernelTable nn_table = make_nn_table();
+
+}  // namespace mien::kernels::avx512
 #undef MIEN_SET
 #else
 namespace mien::kernels::avx512 {

@@ -8,8 +8,6 @@ namespace mien::kernels::MIEN_SET {
 using Vector = __m512;
 constexpr int lanes = 16;
 constexpr int registers = 32;
-/// Kernels for what does not fill these vectors.
-constexpr const KernelTable* half_width_table = &avx2::nn_table;
 
 MIEN_ALWAYS_INLINE Vector load(const float* from) noexcept {
   return _mm512_loadu_ps(from);

@@ -8,8 +8,6 @@ namespace mien::kernels::MIEN_SET {
 
 constexpr int lanes = 4;
 constexpr int registers = 16;
-/// Kernels for what does not fill these vectors.
-constexpr const KernelTable* half_width_table = nullptr;
 
 #if MIEN_X86_TARGETS
 
