@@ -37,7 +37,7 @@ class Normalisation(Layer):
                 tensors.append(node.new_tensor(role, values))
                 continue
             values = node.constant(index)
-            if values.shape == (channels,):
+            if values.size == channels:
                 tensors.append(node.tensor(index))
                 continue
             # One number for all, or one a group, is repeated.

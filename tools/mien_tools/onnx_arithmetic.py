@@ -15,6 +15,8 @@ from mien_tools.onnx_node import (
     as_held,
     in_any_order,
     is_generated,
+    with_channels,
+    with_sizes_of,
 )
 from mien_tools.onnx_structure import pointwise
 from mien_tools.onnx_view import (
@@ -171,15 +173,18 @@ def _constant_image(node: OnnxNode, value: Value, constant: Constant) -> np.ndar
 def _matmul(node: OnnxNode) -> Outputs:
     """A matrix on the channels, wherever ONNX sees them: a 1x1 convolution."""
     value = node.viewed(0)
-    if only_axis(value.view[-1]) != CHANNELS or value.view[-1] != axis_dimension(
-        value.shape, CHANNELS
-    ):
-        value = node.image(value)
-        if len(value.view) != 1:
-            raise node.fail("a product with the channels", "one with another axis")
     weight = node.constant(1)
     if weight.ndim != 2:
         raise node.fail("a matrix", shape_text(weight.shape))
+    sizes = lengths(value.view)
+    if value.view[-1] != axis_dimension(value.shape, CHANNELS) or not value.view[-1]:
+        if len(value.view) == 1:
+            value = node.image(value)
+        else:
+            last = len(sizes) - 1
+            held = with_channels(node, value, last)
+            made = pointwise(node, held, Constant(node.tensor(1).name, weight.T))
+            return [with_sizes_of(made, (*sizes[:-1], weight.shape[1]), last)]
     if value.shape[1:] == (1, 1) and len(value.view) == 1:
         options = {"in_features": weight.shape[0], "out_features": weight.shape[1], "bias": 0}
         tensor = Constant(node.tensor(1).name, weight.T)
@@ -190,23 +195,46 @@ def _matmul(node: OnnxNode) -> Outputs:
 
 
 def _over_channels(node: OnnxNode) -> Outputs:
-    """Softmax and the like along the channels, wherever ONNX sees them."""
+    """Softmax and the like along one axis, or all behind it, wherever ONNX sees them."""
     value = node.viewed(0)
     if len(value.view) == 1:
         value = node.image(value)
     is_norm = node.operator == "LayerNormalization"
     axis = node.attribute("axis", -1 if node.opset >= 13 or is_norm else 1)
-    sizes = (1, *lengths(value.view))
-    place = axis % len(sizes)
-    whole = axis_dimension(value.shape, CHANNELS)
-    is_there = place > 0 and value.view[place - 1] == whole and (whole or place == 1)
+    sizes = lengths(value.view)
+    first = axis % (len(sizes) + 1) - 1
+    if first < 0:
+        raise node.fail("each image by itself", f"axis {axis}, the batch")
     # A norm, and softmax of old opsets, take all that comes behind as well.
-    takes_more = (is_norm or node.opset < 13) and math.prod(sizes[place + 1 :]) > 1
-    if not is_there or takes_more:
-        more = " and what follows" if takes_more else ""
-        raise node.fail("the channels alone", f"axis {axis} of {shape_text(sizes)}{more}")
+    takes_more = is_norm or node.opset < 13
+    count = len(sizes) - first if takes_more and math.prod(sizes[first + 1 :]) > 1 else 1
     _, convert = CONVERTERS[node.operator]
-    return [in_any_order(node.on(value), convert)]
+    whole = axis_dimension(value.shape, CHANNELS)
+    if count == 1 and value.view[first] == whole and (whole or first == 0):
+        return [in_any_order(node.on(value), convert)]
+    made = convert(node.on(with_channels(node, value, first, count)))
+    return [with_sizes_of(made, sizes, first, count)]
+
+
+def _prelu(node: OnnxNode) -> Outputs:
+    """One slope for all or for each channel is a layer, others are arithmetic."""
+    value, slopes = node.viewed(0), node.tensor(1)
+    is_one = slopes.array.size == 1
+    image = slopes.array.reshape(1, 1, 1) if is_one else _constant_image(node, value, slopes)
+    plain = as_held(value)
+    if image.shape[1:] == (1, 1):
+        tensor = Constant(slopes.name, image.reshape(-1))
+        made = node.make(LAYERS["PReLU"], {"channels": image.size}, [plain], [tensor])
+        return [Value(made.number, made.shape, value.view)]
+    if any(size not in (1, of) for size, of in zip(image.shape, value.shape, strict=True)):
+        raise node.fail(f"slopes that broadcast to {shape_text(value.shape)}", str(image.shape))
+    # max(x, 0) + slope min(x, 0)
+    above = node.make(LAYERS["ReLU"], {}, [plain])
+    below = node.make(LAYERS["Clip"], {"highest": 0}, [plain])
+    options = dict(zip(("channels", "height", "width"), image.shape, strict=True))
+    scaled = node.make(LAYERS["Mul"], options, [below], [node.new_tensor("value", image)])
+    made = node.make(LAYERS["Add"], {}, [above, scaled])
+    return [Value(made.number, made.shape, value.view)]
 
 
 def _does_nothing(operator: str, image: np.ndarray, is_reversed: bool) -> bool:
@@ -218,6 +246,7 @@ def _does_nothing(operator: str, image: np.ndarray, is_reversed: bool) -> bool:
 
 ARITHMETIC: dict[str, Callable[[OnnxNode], Outputs]] = {
     "MatMul": _matmul,
+    "PRelu": _prelu,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Min", "Max"), _arithmetic),
     **dict.fromkeys(("Softmax", "LogSoftmax", "LayerNormalization"), _over_channels),
 }

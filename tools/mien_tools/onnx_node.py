@@ -9,7 +9,15 @@ import numpy as np
 
 from mien_tools.layer import Layer, LayerError, OnnxConverter, Options
 from mien_tools.numbers import simplest
-from mien_tools.onnx_view import View, image_view
+from mien_tools.onnx_view import (
+    CHANNELS,
+    WIDTH,
+    View,
+    axis_dimension,
+    image_view,
+    merged,
+    reshaped,
+)
 from mien_tools.shapes import Shape
 
 if TYPE_CHECKING:
@@ -185,6 +193,22 @@ def is_generated(name: str) -> bool:
 def as_held(value: Value) -> Value:
     """The value as Mien holds it, whatever order ONNX sees it in."""
     return Value(value.number, value.shape, image_view(value.shape))
+
+
+def with_channels(node: OnnxNode, value: Value, first: int, count: int = 1) -> Value:
+    """The value as an image of one row whose channels are some dimensions of the view."""
+    chosen = [factor for dimension in value.view[first : first + count] for factor in dimension]
+    others = [*value.view[:first], *value.view[first + count :]]
+    places = [factor for dimension in others for factor in dimension]
+    return node.image(Value(value.number, value.shape, (merged(chosen), (), merged(places))))
+
+
+def with_sizes_of(made: Value, sizes: Sequence[int], first: int, count: int = 1) -> Value:
+    """A layer's output on what `with_channels` gave, seen as dimensions of these sizes."""
+    channels = reshaped((axis_dimension(made.shape, CHANNELS),), sizes[first : first + count])
+    others = (*sizes[:first], *sizes[first + count :])
+    places = reshaped((axis_dimension(made.shape, WIDTH),), others)
+    return Value(made.number, made.shape, (*places[:first], *channels, *places[first:]))
 
 
 def in_any_order(node: OnnxNode, convert: OnnxConverter) -> Value:

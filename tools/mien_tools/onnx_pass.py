@@ -11,6 +11,7 @@ from mien_tools.graph import Graph, Input, Node, Output
 from mien_tools.layer import Layer, Options
 from mien_tools.layers import LAYERS
 from mien_tools.onnx_arithmetic import ARITHMETIC, CONVERTERS
+from mien_tools.onnx_functions import OnnxGraph, find_functions
 from mien_tools.onnx_node import (
     Constant,
     OnnxError,
@@ -210,10 +211,57 @@ class Importer:
             return node.make(
                 LAYERS["PixelShuffle"], {"factor": factor}, [value], view=image_view(shape)
             )
-        return None
+        return _permuted(node, value)
 
 
 _ROLES = ("weight", "bias", "running_mean", "running_var", "value")
+
+
+def _permuted(node: OnnxNode, value: Value) -> Value | None:
+    """The image that the view shows, brought into order by transposing vectors.
+
+    As a vector an image is its factors, one inside the other. ChannelShuffle exchanges two
+    neighbouring runs of them, before others if those are the places of a row.
+    """
+    sizes = lengths(value.view)
+    if not 1 <= len(sizes) <= 3:
+        return None
+    wanted = [factor for dimension in value.view for factor in dimension]
+    order = sorted(wanted, key=lambda factor: (factor.axis, -factor.stride))
+    seen = [merged([factor for factor in order if factor.axis == axis]) for axis in range(3)]
+    if tuple(seen) != image_view(value.shape):
+        return None
+    flat = value if value.shape[1:] == (1, 1) else flattened(node, value)
+    for last in range(len(wanted) - 1, 0, -1):
+        place = order.index(wanted[last])
+        if place == last:
+            continue
+        first, second, rest = order[: place + 1], order[place + 1 : last + 1], order[last + 1 :]
+        groups = length(tuple(first))
+        members, places = groups * length(tuple(second)), length(tuple(rest))
+        if places > 1:
+            flat = _unflattened(node, flat, (members, 1, places))
+        shape = (members, 1, places)
+        flat = node.make(
+            LAYERS["ChannelShuffle"], {"groups": groups}, [flat], view=image_view(shape)
+        )
+        if places > 1:
+            flat = flattened(node, flat)
+        order = [*second, *first, *rest]
+    if len(sizes) == 1:
+        return Value(flat.number, flat.shape, flat_view(flat.shape))
+    if len(sizes) == 2:
+        made = _unflattened(node, flat, (sizes[0], 1, sizes[1]))
+        return Value(made.number, made.shape, row_view(made.shape))
+    return _unflattened(node, flat, sizes)
+
+
+def _unflattened(node: OnnxNode, vector: Value, sizes: Shape) -> Value:
+    """A vector as an image, by a layer if it needs one."""
+    if sizes == vector.shape:
+        return Value(vector.number, sizes, image_view(sizes))
+    options = dict(zip(("channels", "height", "width"), sizes, strict=True))
+    return node.make(LAYERS["Unflatten"], options, [vector], view=image_view(sizes))
 
 
 def _pixel_shuffle_factor(value: Value) -> int | None:
@@ -266,7 +314,10 @@ class Pass(Importer):
         for entry in model.graph.initializer:
             array = onnx.numpy_helper.to_array(entry)
             self.values[entry.name] = Constant(entry.name, array)
-        self._gelus = find_gelus(model.graph, self.values)
+        known = OnnxGraph(model.graph, self.values)
+        self._gelus = find_gelus(model.graph, known)
+        functions = find_functions(model.graph, known, opset)
+        self._protos = [functions.get(proto.output[0], proto) for proto in model.graph.node]
 
     def run(self) -> Imported:
         inputs, input_ranks = [], []
@@ -280,7 +331,7 @@ class Pass(Importer):
             inputs.append(Input(channels, height, width, name))
             input_ranks.append(len(shape))
         needed = self._needed()
-        for proto in self._model.graph.node:
+        for proto in self._protos:
             if any(name in needed for name in proto.output):
                 self._convert(proto)
         outputs = []
@@ -304,11 +355,17 @@ class Pass(Importer):
         import onnx
 
         proto = onnx.helper.make_node("Identity", [name], [name], name=f"output {name}")
-        return self.as_image(OnnxNode(self, proto, [value]), value)
+        node = OnnxNode(self, proto, [value])
+        image = self.as_image(node, value)
+        if image.number >= self.input_count:
+            return image
+        # An input that is an output is copied.
+        options = {"first": 0, "count": image.shape[0]}
+        return node.unnamed().make(LAYERS["Slice"], options, [image])
 
     def _needed(self) -> set[str]:
         """The names of values on which the outputs depend."""
-        producers = {name: proto for proto in self._model.graph.node for name in proto.output}
+        producers = {name: proto for proto in self._protos for name in proto.output}
         needed: set[str] = set()
         pending = [entry.name for entry in self._model.graph.output]
         while pending:

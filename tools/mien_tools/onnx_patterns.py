@@ -3,14 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mien_tools.graph import Graph, Node, Output
-
-if TYPE_CHECKING:
-    from mien_tools.onnx_node import Constant
+from mien_tools.onnx_functions import OnnxGraph
 
 
 @dataclass
@@ -21,30 +18,9 @@ class Gelus:
     inner: set[str] = field(default_factory=set)
 
 
-def find_gelus(graph, constants: "Mapping[str, Constant]") -> Gelus:
-    """Where a graph of ONNX computes x / 2 (1 + erf(x / sqrt 2)), in whatever order it multiplies.
-
-    `constants` are those that the file has besides its Constant nodes.
-    """
-    import onnx
-
-    numbers = {name: entry.array for name, entry in constants.items()}
-    producers, takers = {}, {}
-    for node in graph.node:
-        for name in node.output:
-            producers[name] = node
-        for name in node.input:
-            takers.setdefault(name, []).append(node)
-        if node.op_type == "Constant" and len(node.attribute) == 1:
-            value = onnx.helper.get_attribute_value(node.attribute[0])
-            if hasattr(value, "dims"):
-                numbers[node.output[0]] = onnx.numpy_helper.to_array(value)
-            elif isinstance(value, (int, float)):
-                numbers[node.output[0]] = np.array(value)
-
-    def number(name: str) -> float | None:
-        array = numbers.get(name)
-        return float(array.ravel()[0]) if array is not None and array.size == 1 else None
+def find_gelus(graph, known: OnnxGraph) -> Gelus:
+    """Where ONNX computes x / 2 (1 + erf(x / sqrt 2)), in whatever order it multiplies."""
+    number = known.number
 
     def is_scaled(node, by: float) -> str | None:
         """The other operand of a product or quotient with this factor."""
@@ -59,43 +35,39 @@ def find_gelus(graph, constants: "Mapping[str, Constant]") -> Gelus:
                 return node.input[own]
         return None
 
-    def only_taker(name: str):
-        return takers[name][0] if len(takers.get(name, [])) == 1 else None
-
     found = Gelus()
-    outputs = {entry.name for entry in graph.output}
     for erf in graph.node:
         if erf.op_type != "Erf":
             continue
-        source = is_scaled(producers.get(erf.input[0]), math.sqrt(0.5))
-        plus = only_taker(erf.output[0])
+        source = is_scaled(known.producer(erf.input[0]), math.sqrt(0.5))
+        plus = known.only_taker(erf.output[0])
         if source is None or plus is None or plus.op_type != "Add":
             continue
         if 1.0 not in (number(plus.input[0]), number(plus.input[1])):
             continue
         inner = {erf.input[0], erf.output[0], plus.output[0]}
         # Two products follow, with x and with a half, or one with a half of x made before.
-        last = only_taker(plus.output[0])
+        last = known.only_taker(plus.output[0])
         if last is None or last.op_type != "Mul":
             continue
         other = next((name for name in last.input if name != plus.output[0]), "")
-        if is_scaled(producers.get(other), 0.5) == source:
+        if is_scaled(known.producer(other), 0.5) == source:
             inner.add(other)
         elif other == source:
-            half = only_taker(last.output[0])
+            half = known.only_taker(last.output[0])
             if is_scaled(half, 0.5) != last.output[0]:
                 continue
             inner.add(last.output[0])
             last = half
         elif number(other) == 0.5:
-            product = only_taker(last.output[0])
+            product = known.only_taker(last.output[0])
             if product is None or product.op_type != "Mul" or source not in product.input:
                 continue
             inner.add(last.output[0])
             last = product
         else:
             continue
-        if inner & outputs:
+        if inner & known.outputs:
             continue
         found.results[last.output[0]] = source
         found.inner |= inner

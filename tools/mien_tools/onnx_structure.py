@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mien_tools.layers import LAYERS
-from mien_tools.onnx_node import Constant, OnnxNode, Outputs, Value, as_held
+from mien_tools.onnx_node import (
+    Constant,
+    OnnxNode,
+    Outputs,
+    Value,
+    as_held,
+    with_channels,
+    with_sizes_of,
+)
 from mien_tools.onnx_view import (
     CHANNELS,
     HEIGHT,
@@ -28,6 +36,8 @@ from mien_tools.shapes import shape_text
 def _pass_on(node: OnnxNode) -> Outputs:
     if node.operator == "Dropout" and node.has(2) and bool(node.constant(2)):
         raise node.fail("no dropout in evaluation", "one with training_mode true")
+    if len(node.proto.output) > 1 and node.proto.output[1]:
+        raise node.fail("dropout without its mask", "an output of the mask")
     return [node.viewed(0)]
 
 
@@ -41,6 +51,13 @@ def _cast(node: OnnxNode) -> Outputs:
     ):
         kind = onnx.TensorProto.DataType.Name(node.attribute("to")).lower()
         raise node.fail("a cast between floats", f"one to {kind}")
+    return [node.viewed(0)]
+
+
+def _cast_like(node: OnnxNode) -> Outputs:
+    """A constant as the floats of what is computed, or a value that is floats already."""
+    if node.is_constant(0):
+        return [Constant(node.tensor(0).name, node.constant(0).astype(np.float32))]
     return [node.viewed(0)]
 
 
@@ -142,18 +159,32 @@ def _transpose(node: OnnxNode) -> Outputs:
 
 
 def _concat(node: OnnxNode) -> Outputs:
-    values = [node.value(index) for index in range(node.input_count)]
-    axis = node.attribute("axis") % (len(values[0].view) + 1)
-    if axis != 1:
-        raise node.fail("concatenation of channels (axis=1)", f"axis={axis}")
+    values = [node.viewed(index) for index in range(node.input_count)]
+    rank = len(values[0].view) + 1
+    axis = node.attribute("axis") % rank
+    if axis == 0:
+        raise node.fail("each image by itself", "a concatenation of batches (axis=0)")
+    if any(len(value.view) + 1 != rank for value in values):
+        raise node.fail(f"values of {rank} dimensions", "others")
+    if axis == 1:
+        values = [node.image(value) for value in values]
+        return [_joined(node, values)]
+    all_sizes = [list(lengths(value.view)) for value in values]
+    joined = _joined(node, [with_channels(node, value, axis - 1) for value in values])
+    sizes = all_sizes[0]
+    sizes[axis - 1] = sum(other[axis - 1] for other in all_sizes[1:]) + sizes[axis - 1]
+    return [with_sizes_of(joined, sizes, axis - 1)]
+
+
+def _joined(node: OnnxNode, values: Sequence[Value]) -> Value:
     if len(values) == 1:
-        return [values[0]]
+        return values[0]
     for value in values:
         if value.shape[1:] != values[0].shape[1:]:
             raise node.fail(
                 f"images of {shape_text(values[0].shape[1:])}", shape_text(value.shape[1:])
             )
-    return [node.make(LAYERS["Concatenate"], {}, values)]
+    return node.make(LAYERS["Concatenate"], {}, values)
 
 
 def _channels(node: OnnxNode, axis: int, first: int, count: int) -> Value:
@@ -320,6 +351,7 @@ STRUCTURE: dict[str, Callable[[OnnxNode], Outputs]] = {
     "Identity": _pass_on,
     "Dropout": _pass_on,
     "Cast": _cast,
+    "CastLike": _cast_like,
     "Reshape": _reshape,
     "Flatten": _reshape,
     "Squeeze": _squeeze,

@@ -603,6 +603,45 @@ FORMS = {
         "Conv2d",
         PLACE,
     ),
+    "softmax along rows": (nn.Softmax(dim=2), None, PLACE),
+    "softmax along columns": (nn.LogSoftmax(dim=3), None, PLACE),
+    "a norm of a row": (nn.LayerNorm(5), None, PLACE),
+    "a norm of all": (nn.LayerNorm(PLACE), None, PLACE),
+    "joined along rows": (
+        Forward(lambda m, x: torch.cat((F.relu(x), F.avg_pool2d(x, (2, 1))), dim=2)),
+        None,
+        PLACE,
+    ),
+    "joined along columns": (
+        Forward(lambda m, x: torch.cat((F.relu(x), x), dim=3)),
+        None,
+        PLACE,
+    ),
+    "a matrix on columns": (nn.Linear(5, 3), None, PLACE),
+    "channels and columns exchanged": (Forward(lambda m, x: x.permute(0, 3, 2, 1)), None, PLACE),
+    "rows first": (Forward(lambda m, x: F.relu(x.permute(0, 2, 1, 3))), None, PLACE),
+    "columns, channels, rows": (Forward(lambda m, x: x.permute(0, 3, 1, 2)), None, PLACE),
+    "softmax as its definition": (
+        Forward(lambda m, x: (e := x.exp()) / e.sum(1, keepdim=True)),
+        "Softmax",
+        PLACE,
+    ),
+    "the logarithm of softmax as its definition": (
+        Forward(lambda m, x: (y := x - x.amax(1, keepdim=True)) - y.exp().sum(1, True).log()),
+        "LogSoftmax",
+        PLACE,
+    ),
+    "leaky as a choice": (
+        Forward(lambda m, x: torch.where(x < 0, x * 0.25, x)),
+        "LeakyReLU",
+        PLACE,
+    ),
+    "ELU as a choice": (
+        Forward(lambda m, x: torch.where(x > 0, x, 0.5 * (x.exp() - 1))),
+        "ELU",
+        PLACE,
+    ),
+    "no layer at all": (nn.Identity(), "Slice", PLACE),
     "shapes decide": (
         Forward(lambda m, x: x[:, :4] if x.shape[2] > 5 else F.relu(x)),
         "Slice",
@@ -649,11 +688,11 @@ def test_any_size() -> None:
 
 
 REFUSED = {
-    "joined along rows": (
-        Forward(lambda m, x: torch.cat((F.relu(x), F.relu6(x)), dim=2)),
-        r"\(Concat\), .*test_pytorch.py:\d+: expected concatenation of channels \(axis=1\), found",
+    "batches joined": (
+        Forward(lambda m, x: torch.cat((F.relu(x), F.relu6(x)), dim=0)),
+        r"\(Concat\), .*test_pytorch.py:\d+: expected each image by itself, found a concatenation",
     ),
-    "softmax along rows": (nn.Softmax(dim=2), r"0' \(Softmax\).*: expected .*channels.* axis"),
+    "softmax over the batch": (nn.Softmax(dim=0), r"0' \(Softmax\).*: expected each image by itse"),
     "flattened with the batch": (
         Forward(lambda m, x: x.reshape(-1, 6)),
         r"\(Reshape\).*: expected the batch first, found sizes 16 x 6 of one image",
@@ -682,7 +721,7 @@ def test_a_place_is_module_operator_file_and_line() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.features = nn.Sequential(conv(), nn.Sequential(nn.Softmax(2)))
+            self.features = nn.Sequential(conv(), nn.Sequential(nn.Softmax(0)))
 
         def forward(self, x: Tensor) -> Tensor:
             return self.features(x)

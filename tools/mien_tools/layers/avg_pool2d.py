@@ -1,6 +1,12 @@
 """AvgPool2d."""
 
+import math
+
+import numpy as np
+
 from mien_tools.layer import Case, Option, is_symmetric, pair_of, pair_options, sides
+from mien_tools.layers.conv2d import RECORD as CONV2D
+from mien_tools.onnx_windows import pair, window
 from mien_tools.pooling import CEIL_MODE, WINDOW, Pooling2d, padded, reached
 
 
@@ -19,13 +25,26 @@ class AvgPool2d(Pooling2d):
         return {"AveragePool": self._of_onnx}
 
     def _of_onnx(self, node):
-        dilations = node.attribute("dilations", [1])
-        if set(dilations) != {1}:
-            raise node.fail("dilations of 1", f"dilations={dilations}")
         # Without padding both ways count the same.
         has_padding = any(node.attribute("pads", [0])) or "SAME" in node.attribute("auto_pad", "")
         counts = node.attribute("count_include_pad", 0) if has_padding else 1
-        return self.of_onnx(node, count_include_pad=counts)
+        dilations = node.attribute("dilations", [1])
+        if set(dilations) == {1}:
+            return self.of_onnx(node, count_include_pad=counts)
+        if not counts or (node.attribute("ceil_mode", 0) and set(node.attribute("strides")) != {1}):
+            raise node.fail("dilations of 1 with padding or ceil_mode", f"dilations={dilations}")
+        return self._dilated(node)
+
+    def _dilated(self, node):
+        """A depthwise convolution whose weights are all the same."""
+        value, kernel = node.value(0), pair(node, "kernel_shape", None)
+        channels = value.shape[0]
+        options = window(node, kernel, value.shape)
+        options |= {"in_channels": channels, "out_channels": channels, "groups": channels}
+        weight = np.full((channels, 1, *kernel), 1 / math.prod(kernel))
+        return node.make(
+            CONV2D, options | {"bias": 0}, [value], [node.new_tensor("weight", weight)]
+        )
 
     def other_cpp(self, options):
         return [] if options["count_include_pad"] else ["ExcludePadding"]

@@ -39,6 +39,8 @@ class Clip(Activation):
             math.copysign(LARGEST_REAL, limit) if abs(limit) >= LARGEST_REAL else simplest(limit)
             for limit in found
         )
+        # ONNX limits from below first.
+        limits = (min(limits), limits[1])
         if limits in _RECTIFIERS:
             return node.make(_RECTIFIERS[limits], {})
         return node.make(self, {"lowest": limits[0], "highest": limits[1]})

@@ -11,21 +11,6 @@ class PReLU(Layer):
     options = (Option("channels"),)
     cpp_names = ("PReLU",)
 
-    def operators(self):
-        return {"PRelu": self._convert}
-
-    def _convert(self, node):
-        slopes = node.constant(1)
-        channels = node.value(0).shape[0]
-        if slopes.size not in (1, channels):
-            raise node.fail(
-                f"1 or {channels} slopes, one a channel", f"slopes of the shape {slopes.shape}"
-            )
-        tensor = node.tensor(1)
-        if slopes.ndim != 1:
-            tensor = node.new_tensor("weight", slopes.reshape(-1))
-        return node.make(self, {"channels": slopes.size}, tensors=[tensor])
-
     def tensor_shapes(self, options):
         return {"weight": (options["channels"],)}
 
