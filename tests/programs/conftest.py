@@ -1,8 +1,12 @@
 """Where the programs under test are: pytest tests/programs --programs build/examples"""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Before PyTorch is loaded, as in tools/tests/conftest.py.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[2]
 
