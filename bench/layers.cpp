@@ -145,6 +145,80 @@ void add_blocks() {
   add<AvgPool2d<Kernel<6>>, Shape<504, 6, 6>>("average_pool/504@6x6");
 }
 
+/// What reads and writes every value once, on a map as large as MobileNetV3's or ConvNeXt's.
+template <class Layer>
+void add_elementwise(const std::string& name) {
+  add<Layer, Shape<64, 28, 28>>(name + "/64@28x28");
+}
+
+void add_activations() {
+  add_elementwise<ReLU>("relu");
+  add_elementwise<ReLU6>("relu6");
+  add_elementwise<Clip<std::ratio<-1>, std::ratio<1>>>("clip");
+  add_elementwise<LeakyReLU<>>("leaky_relu");
+  add_elementwise<PReLU<64>>("prelu");
+  add_elementwise<HardSigmoid<>>("hard_sigmoid");
+  add_elementwise<HardSwish>("hard_swish");
+  add_elementwise<Sigmoid>("sigmoid");
+  add_elementwise<Tanh>("tanh");
+  add_elementwise<SiLU>("silu");
+  add_elementwise<ELU<>>("elu");
+  add_elementwise<SELU>("selu");
+  add_elementwise<GELU>("gelu");
+  add_elementwise<TanhGELU>("tanh_gelu");
+  add_elementwise<Mish>("mish");
+  add_elementwise<Softplus>("softplus");
+}
+
+void add_arithmetic() {
+  add_elementwise<Add<Identity, ReLU>>("add_with_relu");
+  add_elementwise<AddConstant<64, 1, 1>>("add_constant");
+  add_elementwise<SubConstant<64, 1, 1>>("sub_constant");
+  add_elementwise<MulConstant<64, 1, 1>>("mul_constant");
+  add_elementwise<DivConstant<64, 1, 1>>("div_constant");
+  add_elementwise<MinConstant<64, 1, 1>>("min_constant");
+  add_elementwise<MaxConstant<64, 1, 1>>("max_constant");
+  add_elementwise<MulConstant<1, 28, 28>>("mul_constant_of_pixels");
+  // The gate of squeeze and excitation.
+  add_elementwise<Mul<Identity, AdaptiveAvgPool2d<1>>>("mul_with_means");
+  add_elementwise<Concatenate<Identity, ReLU>>("concatenate_with_relu");
+}
+
+void add_norms() {
+  add_elementwise<BatchNorm2d<64>>("batch_norm");
+  add_elementwise<InstanceNorm2d<64>>("instance_norm");
+  add_elementwise<GroupNorm<8, 64>>("group_norm");
+  add_elementwise<LayerNorm2d<64>>("layer_norm");
+  add_elementwise<Softmax>("softmax");
+  add_elementwise<LogSoftmax>("log_softmax");
+}
+
+/// Decoders' and detectors' layers, and windows that only they have.
+void add_shapes() {
+  using Half = Padding<0, 0, 1, 1>;
+  add<ConvTranspose2d<64, 32, Kernel<2>, Stride<2>>, Shape<64, 28, 28>>(
+      "conv_transpose2x2/64-32@28x28");
+  add<ConvTranspose2d<64, 32, Kernel<4>, Stride<2>, Padding<1>>, Shape<64, 28, 28>>(
+      "conv_transpose4x4/64-32@28x28");
+  add<Conv2d<64, 64, Kernel<3>, Padding<2>, Dilation<2>>, Shape<64, 28, 28>>(
+      "conv3x3_dilated/64@28x28");
+  add<Conv2d<64, 64, Kernel<3>, Stride<2>, Half>, Shape<64, 28, 28>>("conv3x3_one_sided/64@28x28");
+  add_elementwise<MaxPool2d<Kernel<3>, Stride<1>, Padding<2>, Dilation<2>>>("max_pool_dilated");
+  add_elementwise<MaxPool2d<Kernel<3>, Stride<2>, CeilMode>>("max_pool_ceil");
+  add_elementwise<AvgPool2d<Kernel<3>, Stride<1>, Padding<1>, ExcludePadding>>("avg_pool_3x3");
+  add_elementwise<AdaptiveAvgPool2d<1>>("adaptive_avg_pool_1x1");
+  add_elementwise<AdaptiveAvgPool2d<7>>("adaptive_avg_pool_7x7");
+  add_elementwise<AdaptiveMaxPool2d<1>>("adaptive_max_pool_1x1");
+  add_elementwise<Pad<1, 1, 1, 1>>("pad");
+  add_elementwise<Pad<1, 1, 1, 1, Reflect>>("pad_reflect");
+  add_elementwise<Resize<Scale<std::ratio<2>>>>("resize_nearest");
+  add_elementwise<Resize<Scale<std::ratio<2>>, Bilinear>>("resize_bilinear");
+  add_elementwise<Slice<32, 32>>("slice");
+  add_elementwise<ChannelShuffle<2>>("channel_shuffle");
+  add_elementwise<PixelShuffle<2>>("pixel_shuffle");
+  add<Unflatten<64, 28, 28>, Shape<64 * 28 * 28, 1, 1>>("unflatten/64@28x28");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -157,5 +231,9 @@ int main(int argc, char** argv) {
     add_3x3<512, 5>();
     add_alexnet();
     add_blocks();
+    add_activations();
+    add_arithmetic();
+    add_norms();
+    add_shapes();
   });
 }
