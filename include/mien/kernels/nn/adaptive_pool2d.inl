@@ -12,16 +12,17 @@
 namespace mien::kernels::MIEN_SET {
 
 /// Some channels of a window.
-struct AdaptiveWindow {
+struct PoolWindow {
   const float* first;
   int rows;
   int columns;
   std::ptrdiff_t next_row;
   std::ptrdiff_t next_pixel;
+  float size = 1.0f;  ///< what a mean divides by
 };
 
 template <bool IsMax, int Vectors, bool Whole>
-inline void adaptive_pool2d_part(const AdaptiveWindow& window, int count, float* output) noexcept {
+inline void pool2d_part(const PoolWindow& window, int count, float* output) noexcept {
   Vector total[Vectors];
   const Vector start = broadcast(IsMax ? max_pool2d_padding : 0.0f);
   MIEN_UNROLL
@@ -41,18 +42,31 @@ inline void adaptive_pool2d_part(const AdaptiveWindow& window, int count, float*
     MIEN_UNROLL
     for (int v = 0; v < Vectors; ++v) total[v] = IsMax ? row[v] : plus(total[v], row[v]);
   }
-  const Vector size =
-      broadcast(static_cast<float>(window.rows) * static_cast<float>(window.columns));
+  const Vector size = broadcast(window.size);
   MIEN_UNROLL
   for (int v = 0; v < Vectors; ++v) {
     store_part<Whole>(output + v * lanes, IsMax ? total[v] : divide(total[v], size), count);
   }
 }
 
+/// All channels of a window.
+template <bool IsMax>
+inline void pool2d_pixel(PoolWindow window, int channels, float* output) noexcept {
+  constexpr int at_once = 4;
+  int c = 0;
+  for (; c + at_once * lanes <= channels; c += at_once * lanes) {
+    pool2d_part<IsMax, at_once, true>(window, lanes, output + c);
+    window.first += at_once * lanes;
+  }
+  for (; c + lanes <= channels; c += lanes, window.first += lanes) {
+    pool2d_part<IsMax, 1, true>(window, lanes, output + c);
+  }
+  if (c < channels) pool2d_part<IsMax, 1, false>(window, channels - c, output + c);
+}
+
 template <bool IsMax>
 inline void adaptive_pool2d(const AdaptiveGeometry& g, const float* input, float* output) noexcept {
-  constexpr int at_once = 4;
-  AdaptiveWindow window{};
+  PoolWindow window{};
   window.next_pixel = g.channels;
   window.next_row = std::ptrdiff_t{g.in_width} * g.channels;
   for (int y = 0; y < g.out_height; ++y) {
@@ -62,17 +76,8 @@ inline void adaptive_pool2d(const AdaptiveGeometry& g, const float* input, float
       const int left = adaptive_begin(x, g.in_width, g.out_width);
       window.columns = adaptive_end(x, g.in_width, g.out_width) - left;
       window.first = input + top * window.next_row + left * window.next_pixel;
-      int c = 0;
-      for (; c + at_once * lanes <= g.channels; c += at_once * lanes) {
-        adaptive_pool2d_part<IsMax, at_once, true>(window, lanes, output + c);
-        window.first += at_once * lanes;
-      }
-      for (; c + lanes <= g.channels; c += lanes, window.first += lanes) {
-        adaptive_pool2d_part<IsMax, 1, true>(window, lanes, output + c);
-      }
-      if (c < g.channels) {
-        adaptive_pool2d_part<IsMax, 1, false>(window, g.channels - c, output + c);
-      }
+      window.size = static_cast<float>(window.rows) * static_cast<float>(window.columns);
+      pool2d_pixel<IsMax>(window, g.channels, output);
     }
   }
 }
