@@ -59,10 +59,10 @@ MIEN_ALWAYS_INLINE Vector larger(Vector a, Vector b) noexcept {
 MIEN_ALWAYS_INLINE Vector smaller(Vector a, Vector b) noexcept {
   return _mm256_or_ps(_mm256_min_ps(a, b), _mm256_min_ps(b, a));
 }
-// 2^n of whole numbers from -126 to 127.
-MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
-  const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+// 2^n of n + exponent_shift, for whole numbers n from -126 to 127: the lowest bits are the
+// exponent's.
+MIEN_ALWAYS_INLINE Vector power_of_two(Vector shifted) noexcept {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23));
 }
 
 /// Where each lane finds its value: in its own half of the register, as those of a group of two or

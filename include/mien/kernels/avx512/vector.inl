@@ -64,11 +64,10 @@ MIEN_ALWAYS_INLINE Vector larger(Vector a, Vector b) noexcept {
 MIEN_ALWAYS_INLINE Vector smaller(Vector a, Vector b) noexcept {
   return bits_of_both(minimum(a, b), minimum(b, a));
 }
-// 2^n of whole numbers from -126 to 127.
-MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
-  const __m512i biased =
-      _mm512_add_epi32(_mm512_maskz_cvtps_epi32(0xFFFF, n), _mm512_set1_epi32(127));
-  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xFFFF, biased, 23));
+// 2^n of n + exponent_shift, for whole numbers n from -126 to 127: the lowest bits are the
+// exponent's.
+MIEN_ALWAYS_INLINE Vector power_of_two(Vector shifted) noexcept {
+  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xFFFF, _mm512_castps_si512(shifted), 23));
 }
 
 /// Where each lane finds its value.

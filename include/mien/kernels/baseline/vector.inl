@@ -64,10 +64,10 @@ MIEN_ALWAYS_INLINE Vector larger(Vector a, Vector b) noexcept {
 MIEN_ALWAYS_INLINE Vector smaller(Vector a, Vector b) noexcept {
   return _mm_or_ps(_mm_min_ps(a, b), _mm_min_ps(b, a));
 }
-// 2^n of whole numbers from -126 to 127.
-MIEN_ALWAYS_INLINE Vector power_of_two(Vector n) noexcept {
-  const __m128i biased = _mm_add_epi32(_mm_cvtps_epi32(n), _mm_set1_epi32(127));
-  return _mm_castsi128_ps(_mm_slli_epi32(biased, 23));
+// 2^n of n + exponent_shift, for whole numbers n from -126 to 127: the lowest bits are the
+// exponent's.
+MIEN_ALWAYS_INLINE Vector power_of_two(Vector shifted) noexcept {
+  return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(shifted), 23));
 }
 
 #else
@@ -124,11 +124,13 @@ MIEN_ALWAYS_INLINE Vector larger(const Vector& a, const Vector& b) noexcept {
 MIEN_ALWAYS_INLINE Vector smaller(const Vector& a, const Vector& b) noexcept {
   return minimum(a, b);
 }
-// 2^n of whole numbers from -126 to 127; anything for what is not a number.
-MIEN_ALWAYS_INLINE Vector power_of_two(const Vector& n) noexcept {
+// 2^n of n + exponent_shift, for whole numbers n from -126 to 127; anything for what is not a
+// number.
+MIEN_ALWAYS_INLINE Vector power_of_two(const Vector& shifted) noexcept {
   Vector result;
   for (int i = 0; i < lanes; ++i) {
-    result[i] = n[i] == n[i] ? std::ldexp(1.0f, static_cast<int>(n[i])) : 1.0f;
+    const float n = shifted[i] - exponent_shift;
+    result[i] = n == n ? std::ldexp(1.0f, static_cast<int>(n)) : 1.0f;
   }
   return result;
 }

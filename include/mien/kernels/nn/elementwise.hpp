@@ -8,6 +8,10 @@
 
 namespace mien::kernels {
 
+/// 1.5 2^23 + 127: added to a number of some size it leaves a whole number and an exponent's bias
+/// in the lowest bits.
+inline constexpr float exponent_shift = 12583039.0f;
+
 enum class Elementwise {
   relu,          ///< max(0, x)
   relu6,         ///< min(max(0, x), 6)

@@ -59,8 +59,10 @@ struct Tanh {
 
 struct Silu {
   MIEN_ALWAYS_INLINE Vector operator()(const Vector& x) const noexcept {
-    const Vector below = plus(broadcast(1.0f), exponential(minus(broadcast(0.0f), x)));
-    return divide(maximum(x, broadcast(-88.0f)), below);
+    const Vector bounded = maximum(x, broadcast(-88.0f));
+    const SplitExponential e(maximum(minus(broadcast(0.0f), bounded), broadcast(-87.0f)));
+    const Vector below = multiply_add(e.power, e.tail, plus(e.power, broadcast(1.0f)));
+    return divide(bounded, below);
   }
 };
 

@@ -27,15 +27,16 @@ struct SplitExponential {
 
   /// x from -87 to 88.
   MIEN_ALWAYS_INLINE explicit SplitExponential(const Vector& x) noexcept {
-    // Adding 1.5 2^23 rounds to a whole number.
-    const Vector shift = broadcast(12582912.0f);
-    const Vector n = minus(multiply_add(x, broadcast(1.44269504f), shift), shift);
+    // Adding 1.5 2^23 rounds to a whole number, which the lowest bits then hold.
+    const Vector shift = broadcast(exponent_shift);
+    const Vector shifted = multiply_add(x, broadcast(1.44269504f), shift);
+    const Vector n = minus(shifted, shift);
     Vector r = multiply_add(n, broadcast(-0.693359375f), x);
     r = multiply_add(n, broadcast(2.12194440e-4f), r);
-    // (e^r - 1 - r) / r^2, off by 2.4e-10 of e^r - 1.
-    constexpr float coefficients[] = {0.5f,          0.16666666f,   0.041666362f,
-                                      0.0083333896f, 0.0013940628f, 0.00019845877f};
-    power = power_of_two(n);
+    // (e^r - 1 - r) / r^2, off by 1.8e-8 of e^r - 1.
+    constexpr float coefficients[] = {0.49999997f, 0.16666543f, 0.0416672f, 0.0083665475f,
+                                      0.0013882517f};
+    power = power_of_two(shifted);
     tail = multiply_add(times(r, r), polynomial(coefficients, r), r);
   }
 };
