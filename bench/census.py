@@ -1,14 +1,15 @@
-"""Counts which networks of torchvision and timm export, and whether Mien computes what they do.
+"""Counts which networks export, and whether Mien computes what they do.
 
     python bench/census.py --programs build/examples            # all
-    python bench/census.py --programs build/examples resnet18 timm/ghostnet_100
+    python bench/census.py --programs build/examples resnet18 timm/ghostnet_100 paper/UNet
 
-Every network has random weights and batch normalisations that an image has gone through. PyTorch
-exports it to ONNX, for ONNX Runtime, and mien_tools.export's importer makes a weight file, which
-the program `run` runs on the same image. They agree if the largest difference is at most 1e-4 of
-the largest output, or if Mien is nearer than ONNX Runtime to what PyTorch computes in double
-precision: some networks with random weights enlarge rounding. Needs torchvision, timm and
-onnxruntime besides the package in tools/. With --times both run in turns on one thread.
+The networks are those of torchvision, timm and paper_networks.py, with random weights and batch
+normalisations that an image has gone through. PyTorch exports each to ONNX, for ONNX Runtime, and
+mien_tools.export's importer makes a weight file, which the program `run` runs on the same image.
+They agree if the largest difference is at most 1e-4 of the largest output, or if Mien is nearer
+than ONNX Runtime to what PyTorch computes in double precision: some networks with random weights
+enlarge rounding. Needs torchvision, timm and onnxruntime besides the package in tools/. With
+--times both run in turns on one thread.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from torch import nn
 from comparison import onnx_runtime_session
 from mien_tools.pytorch import TraceError, import_module
 from mien_tools.weights import NamedTensor, Preprocessing, WeightFile
+from paper_networks import NETWORKS as PAPER_NETWORKS
 
 TOLERANCE = 1e-4
 
@@ -119,8 +121,8 @@ class Result:
     own_error: float = 0.0
     their_error: float = 0.0
     refusal: str = ""
-    # For one image, of Mien and of ONNX Runtime.
-    milliseconds: tuple[float, float] | None = None
+    # For one image, of Mien and of ONNX Runtime, and the median of the rounds' ratios.
+    times: tuple[float, float, float] | None = None
 
     @property
     def agrees(self) -> bool:
@@ -137,27 +139,31 @@ class Result:
             said += (
                 f" (to double precision {self.own_error:.1e}, ONNX Runtime {self.their_error:.1e})"
             )
-        if self.milliseconds is not None:
-            own, theirs = self.milliseconds
-            said += f"; {own:.2f} ms, ONNX Runtime {theirs:.2f}, ratio {own / theirs:.2f}"
+        if self.times is not None:
+            own, theirs, ratio = self.times
+            said += f"; {own:.2f} ms, ONNX Runtime {theirs:.2f}, ratio {ratio:.2f}"
         return said
 
 
-def build(name: str) -> tuple[nn.Module, int]:
-    """A network and the side of its input."""
+def build(name: str) -> tuple[nn.Module, tuple[int, int, int]]:
+    """A network and the shape of its input."""
     library, _, model = name.rpartition("/")
+    if library == "paper":
+        make, shape = PAPER_NETWORKS[model]
+        return make(), shape
     if library == "timm":
         import timm
 
         module = timm.create_model(model, pretrained=False)
-        return module, module.default_cfg["input_size"][-1]
+        return module, module.default_cfg["input_size"]
     import torchvision
 
     extra = {"aux_logits": False} if model in ("googlenet", "inception_v3") else {}
     if extra:
         extra["init_weights"] = False
     module = torchvision.models.get_model(model, weights=None, **extra)
-    return module, 299 if model == "inception_v3" else 224
+    side = 299 if model == "inception_v3" else 224
+    return module, (3, side, side)
 
 
 def settle(module: nn.Module, image: torch.Tensor) -> None:
@@ -195,9 +201,10 @@ class OnnxRuntime:
 
 
 def times_in_turns(
-    command: list[object], theirs: OnnxRuntime, rounds: int = 5, runs: int = 7
-) -> tuple[float, float]:
-    """Medians for one image of Mien and ONNX Runtime."""
+    command: list[object], theirs: OnnxRuntime, rounds: int = 9
+) -> tuple[float, float, float]:
+    """Of each the best round's median for one image, and the median of the rounds' ratios."""
+    runs = max(3, min(100, int(80.0 / theirs.milliseconds(1))))
     pairs = []
     for _ in range(rounds):
         done = subprocess.run(
@@ -205,27 +212,26 @@ def times_in_turns(
         )
         pairs.append((json.loads(done.stdout)["milliseconds"], theirs.milliseconds(runs)))
     own, other = zip(*pairs, strict=True)
-    return statistics.median(own), statistics.median(other)
+    return min(own), min(other), statistics.median(a / b for a, b in pairs)
 
 
 def try_out(name: str, run: Path, folder: Path, with_times: bool) -> Result:
     torch.manual_seed(1)
-    module, side = build(name)
+    module, shape = build(name)
     module.eval()
-    image = torch.rand(2, 3, side, side)
+    image = torch.rand(8, *shape)
     settle(module, image)
     image = image[:1]
     try:
-        imported = import_module(module, [(3, side, side)])
+        imported = import_module(module, [shape])
     except TraceError as error:
         return Result(name, refusal=str(error))
     tensors = tuple(
         NamedTensor(tensor, np.asarray(values, np.float32))
         for tensor, values in imported.tensors.items()
     )
-    preprocessing = Preprocessing(0, (0.0,) * 3, (1.0,) * 3)
-    labels = tuple(f"class{i}" for i in range(imported.graph.output_shapes()[0][0]))
-    file = WeightFile("network", imported.graph, tensors, labels, preprocessing)
+    preprocessing = Preprocessing(0, (0.0,) * shape[0], (1.0,) * shape[0])
+    file = WeightFile("network", imported.graph, tensors, (), preprocessing)
     file.write(folder / "network.mien")
     np.save(folder / "image.npy", image.numpy())
     command = [run, "--model", folder / "network.mien", "--input", folder / "image.npy"]
@@ -236,7 +242,7 @@ def try_out(name: str, run: Path, folder: Path, with_times: bool) -> Result:
     found = np.load(folder / f"{imported.graph.outputs[0].name}.npy")
     theirs = OnnxRuntime(module, image, folder / "network.onnx")
     expected = theirs.run()
-    milliseconds = times_in_turns(command, theirs) if with_times else None
+    times = times_in_turns(command, theirs) if with_times else None
     with torch.no_grad():
         exact = module.double()(image.double()).numpy()
     found = found.reshape(expected.shape)
@@ -245,7 +251,7 @@ def try_out(name: str, run: Path, folder: Path, with_times: bool) -> Result:
         float(np.abs(one - other).max()) / largest
         for one, other in ((found, expected), (found, exact), (expected, exact))
     )
-    return Result(name, difference, own_error, their_error, "", milliseconds)
+    return Result(name, difference, own_error, their_error, "", times)
 
 
 def define_missing_operators() -> None:
@@ -269,7 +275,11 @@ def main() -> int:
     parser.add_argument("--table", type=Path, help="write the results there as Markdown, too")
     options = parser.parse_args()
     define_missing_operators()
-    names = options.names or [*TORCHVISION, *(f"timm/{name}" for name in TIMM)]
+    names = options.names or [
+        *TORCHVISION,
+        *(f"timm/{name}" for name in TIMM),
+        *(f"paper/{name}" for name in PAPER_NETWORKS),
+    ]
     results = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
@@ -279,6 +289,9 @@ def main() -> int:
     exported = [result for result in results if result.difference is not None]
     agreeing = sum(result.agrees for result in results)
     summary = f"{len(exported)} of {len(results)} export, {agreeing} of these agree"
+    ratios = [result.times[2] for result in exported if result.times is not None]
+    if ratios:
+        summary += f"; median ratio {statistics.median(ratios):.2f}"
     print(summary)
     if options.table:
         lines = ["| network | largest difference by the largest output, or why not |", "|---|---|"]
