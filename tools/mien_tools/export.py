@@ -28,7 +28,7 @@ from mien_tools.commands import exit_status
 from mien_tools.container import FormatError, write_atomically
 from mien_tools.graph import Graph
 from mien_tools.header import HeaderError
-from mien_tools.onnx_import import FREE_SIZES, import_model, load_model
+from mien_tools.onnx_import import free_sizes, import_model, load_model, without_sizes
 from mien_tools.onnx_node import OnnxError
 from mien_tools.onnx_pass import Imported, first_line
 from mien_tools.onnx_run import OnnxRunner
@@ -70,26 +70,34 @@ def _has_pytorch() -> bool:
 class Source(Protocol):
     """Where a network comes from, with its weights."""
 
-    # Of the largest output: how far its outputs may be from those of the graph in double precision.
+    # How far its outputs may be from those of the graph in double precision: relative to the
+    # largest, and besides.
     tolerance: float
+    absolute_tolerance: float
+    # Height and width of its inputs are multiples of it where they are free.
+    size_multiple: int
 
     def imported(self) -> Imported:
         """Its graph and tensors."""
 
     def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Its outputs for one input each, float32 [channels, height, width], by name."""
+        """Its outputs as it shapes them, for one float32 [channels, height, width] each."""
 
     def unused(self, used: frozenset[str]) -> tuple[str, ...]:
         """Its tensors on which the outputs do not depend."""
 
 
 class ModuleSource:
-    """A torch.nn.Module; height and width of inputs may be None: any."""
+    """A torch.nn.Module; height and width of inputs may be None: any multiple of a number."""
 
     tolerance = 1e-9
+    absolute_tolerance = 1e-12
 
-    def __init__(self, module: "nn.Module", input_shapes: Sequence[Shape]) -> None:
+    def __init__(
+        self, module: "nn.Module", input_shapes: Sequence[Shape], size_multiple: int = 1
+    ) -> None:
         self.module, self.input_shapes = module, tuple(input_shapes)
+        self.size_multiple = size_multiple
         try:
             self._exact = copy.deepcopy(module).cpu().double().eval()
         except Exception as error:
@@ -101,7 +109,7 @@ class ModuleSource:
     def imported(self) -> Imported:
         from mien_tools.pytorch import import_module
 
-        return import_module(self._exact, self.input_shapes)
+        return import_module(self._exact, self.input_shapes, self.size_multiple)
 
     def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         from mien_tools.pytorch import run_module
@@ -118,15 +126,21 @@ class ModuleSource:
 
 
 class OnnxSource:
-    """A model of ONNX; `sizes` are its inputs' where they are not to be its own."""
+    """A model of ONNX; `sizes` are its inputs' where they are not to be its own.
 
-    # Two engines in float32.
+    Height and width None: any multiple of `size_multiple`.
+    """
+
+    # Two engines in float32. ONNX Runtime's sigmoid is exact to one unit of 1, not of its value.
     tolerance = 1e-4
+    absolute_tolerance = float(np.finfo(np.float32).eps)
 
-    def __init__(self, path: Path, sizes: Sequence[Shape] = ()) -> None:
-        self.model = load_model(path)
-        self._imported = import_model(self.model, str(path), sizes)
-        self._runner = OnnxRunner(self.model, str(path))
+    def __init__(self, path: Path, sizes: Sequence[Shape] = (), size_multiple: int = 1) -> None:
+        self.model, self.size_multiple = load_model(path), size_multiple
+        self._imported = import_model(self.model, str(path), sizes, size_multiple=size_multiple)
+        runs_any_size = any(entry.height is None for entry in self._imported.graph.inputs)
+        runnable = without_sizes(self.model) if runs_any_size else self.model
+        self._runner = OnnxRunner(runnable, str(path))
 
     def imported(self) -> Imported:
         return self._imported
@@ -228,14 +242,14 @@ def build_weight_file(network: Network, half: bool = False) -> Exported:
     labels = _labels(network.labels, graph)
     preprocessing = _with_face_size(network.preprocessing, graph, labels)
     preprocessing.check(network.name, graph.inputs[0])
-    patterns = test_patterns(graph)
+    patterns = test_patterns(graph, source.size_multiple)
     inputs = [TestVector(pattern, ()).input_values(graph, preprocessing) for pattern in patterns]
-    expected = [source.run(values) for values in inputs]
+    expected = [_channels_first(source.run(values), imported) for values in inputs]
     exact = {name: np.asarray(values, np.float64) for name, values in imported.tensors.items()}
     tensors = {name: as_stored(values, half, f"tensor '{name}'") for name, values in exact.items()}
     if _has_pytorch():
         found = [_run_graph(graph, exact, values) for values in inputs]
-        _require_equal(network.name, expected, found, source.tolerance)
+        _require_equal(network.name, expected, found, source)
         outputs = [_run_graph(graph, tensors, values) for values in inputs]
     elif half:
         raise ExportError(
@@ -274,6 +288,21 @@ def build_weight_file(network: Network, half: bool = False) -> Exported:
     )
 
 
+def _channels_first(outputs: dict[str, np.ndarray], imported: Imported) -> dict[str, np.ndarray]:
+    """A network's outputs with the channels, where it has them last, before the pixels."""
+    channels = {
+        output.name: shape[0]
+        for output, shape in zip(
+            imported.graph.outputs, imported.graph.output_shapes(), strict=True
+        )
+        if output.name in imported.channels_last
+    }
+    return {
+        name: values.reshape(-1, channels[name]).T if name in channels else values
+        for name, values in outputs.items()
+    }
+
+
 def _run_graph(
     graph: Graph, tensors: dict[str, np.ndarray], inputs: Sequence[np.ndarray]
 ) -> dict[str, np.ndarray]:
@@ -294,7 +323,7 @@ def _require_equal(
     name: str,
     expected: Sequence[dict[str, np.ndarray]],
     found: Sequence[dict[str, np.ndarray]],
-    tolerance: float,
+    source: Source,
 ) -> None:
     """Raise ExportError unless a graph computes what the network does."""
     for index, (one, other) in enumerate(zip(expected, found, strict=True)):
@@ -302,7 +331,7 @@ def _require_equal(
             computed = other[output].reshape(values.shape)
             difference = float(np.abs(computed - values).max())
             scale = float(np.abs(values).max())
-            if not difference <= tolerance * scale + 1e-12:
+            if not difference <= source.tolerance * scale + source.absolute_tolerance:
                 raise ExportError(
                     f"{name}: output '{output}': expected the layers to compute what the network "
                     f"does, found outputs up to {scale:.3g} that differ by {difference:.3g} for "
@@ -310,17 +339,19 @@ def _require_equal(
                 )
 
 
-def test_patterns(graph: Graph) -> list[tuple[Pattern, ...]]:
+def test_patterns(graph: Graph, size_multiple: int = 1) -> list[tuple[Pattern, ...]]:
     """The inputs of a file's test vectors: images of real ones' range, always the same.
 
     Random patches, from single pixels to coarser ones, since layers see edges and areas
-    differently; the last is a plain image.
+    differently; the last is a plain image. Free heights and widths become multiples of
+    `size_multiple`.
     """
     vectors = []
+    free = free_sizes(size_multiple)
     for index, patch in enumerate((*_PATCHES, None)):
         patterns = []
         for number, entry in enumerate(graph.inputs):
-            sizes = FREE_SIZES if entry.height is None else ((entry.height, entry.width),)
+            sizes = free if entry.height is None else ((entry.height, entry.width),)
             height, width = sizes[index % len(sizes)]
             seed = index + 1 + 100 * number
             patterns.append(Pattern(height, width, seed, patch or max(height, width) + 1))
@@ -509,6 +540,12 @@ def _make_parser() -> argparse.ArgumentParser:
         "--onnx: the model's own)",
     )
     own.add_argument(
+        "--size-multiple",
+        type=_positive,
+        metavar="N",
+        help="images of any size have a height and width that are multiples of N (default: 1)",
+    )
+    own.add_argument(
         "--name", help="of the C++ struct (default: from the header's or the output's)"
     )
     own.add_argument(
@@ -541,7 +578,16 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    own = ("input", "name", "labels", "mean", "std", "face_size", "equalize_histogram")
+    own = (
+        "input",
+        "size_multiple",
+        "name",
+        "labels",
+        "mean",
+        "std",
+        "face_size",
+        "equalize_histogram",
+    )
     given = [option for option in own if getattr(options, option) is not None]
     if options.network and given:
         parser.error(
@@ -566,6 +612,12 @@ def _input_shape(text: str) -> Shape:
     if not found:
         raise argparse.ArgumentTypeError(f"expected channels x height x width, found '{text}'")
     return tuple(None if size is None else int(size) for size in found.groups())
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d*", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, found '{text}'")
+    return int(text)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -624,14 +676,15 @@ def own_network(info: "NetworkInfo", temperature: float = 1.0) -> Network:
 
 def _users_network(options: argparse.Namespace, struct_name: str) -> Network:
     if options.onnx:
-        source: Source = OnnxSource(options.onnx, options.input or ())
+        source: Source = OnnxSource(options.onnx, options.input or (), options.size_multiple or 1)
         input_shape = source.imported().graph.inputs[0].shape
     else:
         from mien_tools.pytorch import load_module
 
         module = load_module(options.module)
         load_weights(module, options)
-        source, input_shape = ModuleSource(module, options.input), options.input[0]
+        source = ModuleSource(module, options.input, options.size_multiple or 1)
+        input_shape = options.input[0]
     channels = input_shape[0]
     preprocessing = Preprocessing(
         options.face_size,

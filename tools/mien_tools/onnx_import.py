@@ -17,7 +17,15 @@ from mien_tools.onnx_pass import Imported, Pass, first_line
 from mien_tools.shapes import Shape, shape_text
 
 # Of inputs whose height and width are free: the graph must be the same for both.
-FREE_SIZES = ((64, 64), (61, 83))
+_FREE_SIZES = ((64, 64), (61, 83))
+
+
+def free_sizes(multiple: int = 1) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Two sizes of an input whose height and width are any multiples of a number."""
+    first, second = (
+        tuple(-(-side // multiple) * multiple for side in size) for size in _FREE_SIZES
+    )
+    return first, second if second != first else (first[0], first[1] + multiple)
 
 
 def load_model(path: Path):
@@ -41,12 +49,14 @@ def import_model(
     sizes: Sequence[Shape] = (),
     module_names: frozenset[str] | None = None,
     model_of_other_size=None,
+    size_multiple: int = 1,
 ) -> Imported:
     """The graph and tensors of an ONNX model; raises OnnxError.
 
-    `sizes` are the inputs' where they are not to be the model's own; height and width None: any.
-    `module_names` are those of a PyTorch module's leaves, if the model is one that PyTorch wrote,
-    for the first of FREE_SIZES if they are free; `model_of_other_size` is that for the second.
+    `sizes` are the inputs' where they are not to be the model's own; height and width None: any
+    multiple of `size_multiple`. `module_names` are those of a PyTorch module's leaves, if the model
+    is one that PyTorch wrote, for the first of free_sizes() if they are free;
+    `model_of_other_size` is that for the second.
     """
     import onnx
 
@@ -59,13 +69,14 @@ def import_model(
     if not any(None in shape for _, shape in shapes):
         return Pass(model, where, shapes, module_names).run()
     found = []
-    for size, of_size in zip(FREE_SIZES, (model, model_of_other_size or model), strict=True):
+    both = free_sizes(size_multiple)
+    for size, of_size in zip(both, (model, model_of_other_size or model), strict=True):
         fixed = [
             (name, tuple(size[axis - 1] if n is None else n for axis, n in enumerate(shape)))
             for name, shape in shapes
         ]
         found.append(Pass(of_size, where, fixed, module_names).run())
-    _require_same(*found, where)
+    _require_same(*found, both, where)
     free = tuple(
         Input(entry.channels, *(shape[1:] if None not in shape else (None, None)), entry.name)
         for entry, (_, shape) in zip(found[0].graph.inputs, shapes, strict=True)
@@ -75,9 +86,11 @@ def import_model(
     return replace(found[0], graph=graph)
 
 
-def _require_same(first: Imported, second: Imported, where: str) -> None:
+def _require_same(
+    first: Imported, second: Imported, both: Sequence[tuple[int, int]], where: str
+) -> None:
     """Raise OnnxError unless the graphs for two sizes of the image are the same."""
-    sizes = " and ".join(shape_text(size) for size in FREE_SIZES)
+    sizes = " and ".join(shape_text(size) for size in both)
     for one, other in zip(first.graph.nodes, second.graph.nodes, strict=False):
         same_tensors = one.tensors == other.tensors and all(
             np.array_equal(first.tensors[name], second.tensors[name]) for name in one.tensors
@@ -160,3 +173,21 @@ def _with_size(
             f"{own[1]} x {own[2]}; give --input CxHxW"
         )
     return name, own
+
+
+def without_sizes(model):
+    """A copy of a model whose images may have any height and width, whatever it declares."""
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    known = {entry.name for entry in copy.graph.initializer}
+    for entry in copy.graph.input:
+        dimensions = entry.type.tensor_type.shape.dim
+        if entry.name not in known and len(dimensions) == 4:
+            for axis, name in ((2, "height"), (3, "width")):
+                dimensions[axis].dim_param = name
+    for entry in copy.graph.output:
+        entry.type.tensor_type.ClearField("shape")
+    del copy.graph.value_info[:]
+    return copy

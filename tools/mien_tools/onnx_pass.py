@@ -33,6 +33,7 @@ from mien_tools.onnx_view import (
     axis_dimension,
     flat_view,
     image_view,
+    is_channels_last,
     length,
     lengths,
     like,
@@ -58,6 +59,8 @@ class Imported:
     used: frozenset[str]
     # Without the batch, for each input: 1 for a vector, 2 for a row, 3 for an image.
     input_ranks: tuple[int, ...]
+    # Names of the outputs that ONNX has pixel by pixel, each with all its channels.
+    channels_last: frozenset[str] = frozenset()
 
 
 def first_line(error: Exception) -> str:
@@ -334,7 +337,7 @@ class Pass(Importer):
         for proto in self._protos:
             if any(name in needed for name in proto.output):
                 self._convert(proto)
-        outputs = []
+        outputs, channels_last = [], []
         for entry in self._model.graph.output:
             found = self.values.get(entry.name)
             if not isinstance(found, Value):
@@ -342,14 +345,21 @@ class Pass(Importer):
                     f"{self._where}: output '{entry.name}': expected a value computed from the "
                     "inputs, found a constant"
                 )
-            output = self._as_output(entry.name, found)
+            if is_channels_last(found):
+                # The order in which Mien holds it, too, so there is nothing to move.
+                channels_last.append(entry.name)
+                output = found
+            else:
+                output = self._as_output(entry.name, found)
             outputs.append(Output(output.number, entry.name))
         if not self.nodes:
             raise OnnxError(f"{self._where}: expected at least one layer, found none")
         graph, tensors = simplified(
             Graph(tuple(inputs), tuple(self.nodes), tuple(outputs)), self.tensors
         )
-        return Imported(graph, tensors, frozenset(needed), tuple(input_ranks))
+        return Imported(
+            graph, tensors, frozenset(needed), tuple(input_ranks), frozenset(channels_last)
+        )
 
     def _as_output(self, name: str, value: Value) -> Value:
         import onnx

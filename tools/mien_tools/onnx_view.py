@@ -13,8 +13,12 @@ Factors of length 1 are left out.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mien_tools.shapes import Shape
+
+if TYPE_CHECKING:
+    from mien_tools.onnx_node import Value
 
 CHANNELS, HEIGHT, WIDTH = range(3)
 
@@ -101,6 +105,21 @@ def only_axis(dimension: Dimension) -> int | None:
     if len(dimension) == 1 and dimension[0].stride == 1:
         return dimension[0].axis
     return None
+
+
+def is_channels_last(value: "Value") -> bool:
+    """Whether a value shows an image pixel by pixel, channels inside: H x W x C, or HW x C.
+
+    Detectors put out their boxes so, at each place of a grid.
+    """
+    view = value.view
+    factors = merged([factor for dimension in view for factor in dimension])
+    in_order = merged(
+        [f for axis in (HEIGHT, WIDTH, CHANNELS) for f in axis_dimension(value.shape, axis)]
+    )
+    is_split = len(view) > 1 and all(factor.axis == CHANNELS for factor in view[-1])
+    has_pixels = any(factor.axis != CHANNELS for dimension in view for factor in dimension)
+    return factors == in_order and is_split and has_pixels and view != image_view(value.shape)
 
 
 def like(view: View, shape: Shape) -> View:

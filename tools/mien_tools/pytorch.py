@@ -29,7 +29,7 @@ from torch.onnx import symbolic_helper
 from torch.overrides import TorchFunctionMode
 
 from mien_tools.graph import Graph
-from mien_tools.onnx_import import FREE_SIZES, import_model
+from mien_tools.onnx_import import free_sizes, import_model
 from mien_tools.onnx_node import OnnxError
 from mien_tools.onnx_pass import DOMAIN, Imported, first_line
 from mien_tools.shapes import Shape, shape_text
@@ -50,13 +50,15 @@ def trace(module: nn.Module, input_shape: Shape) -> Graph:
     return import_module(module, [input_shape]).graph
 
 
-def import_module(module: nn.Module, input_shapes: Sequence[Shape]) -> Imported:
+def import_module(
+    module: nn.Module, input_shapes: Sequence[Shape], size_multiple: int = 1
+) -> Imported:
     """The layers that `module`, in evaluation mode, applies to inputs of given shapes (C, H, W).
 
     Nodes come in the order in which the forward computes them and carry the qualified names of
     their modules; tensors are named as in the state_dict, and a module that is used twice has two
-    nodes that share its tensors. Height and width None: any. A shape (C,) is a vector. `module`
-    itself is not changed. Raises TraceError.
+    nodes that share its tensors. Height and width None: any multiple of `size_multiple`. A shape
+    (C,) is a vector. `module` itself is not changed. Raises TraceError.
     """
     module = copy.deepcopy(module).eval()
     for name, submodule in module.named_modules():
@@ -70,16 +72,17 @@ def import_module(module: nn.Module, input_shapes: Sequence[Shape]) -> Imported:
         name for name, submodule in module.named_modules() if name and not any(submodule.children())
     )
     names = _input_names(module, len(input_shapes))
-    fixed = [_of_size(shape, FREE_SIZES[0]) for shape in input_shapes]
+    first_size, second_size = free_sizes(size_multiple)
+    fixed = [_of_size(shape, first_size) for shape in input_shapes]
     where = type(module).__name__
     try:
         model = _to_onnx(module, fixed, names)
         if fixed == [tuple(shape) for shape in input_shapes]:
             return import_model(model, where, module_names=leaves)
         # What the forward computes of sizes is in the model for this size alone.
-        other = [_of_size(shape, FREE_SIZES[1]) for shape in input_shapes]
+        other = [_of_size(shape, second_size) for shape in input_shapes]
         second = _to_onnx(module, other, names)
-        return import_model(model, where, list(input_shapes), leaves, second)
+        return import_model(model, where, list(input_shapes), leaves, second, size_multiple)
     except OnnxError as error:
         raise TraceError(_with_line(error, module, fixed, names, leaves)) from error
 

@@ -248,6 +248,44 @@ def test_a_network_may_take_any_size() -> None:
     assert replay(file, "heads") < 1e-6
 
 
+class Detector(nn.Module):
+    """Boxes at each place of a grid, places before channels, and a score."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.deep = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.Upsample(scale_factor=2))
+        self.box, self.score = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 1, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = self.down(x)
+        x = x + self.deep(x)
+        score = self.score(x).permute(0, 2, 3, 1).reshape(1, -1, 1).sigmoid()
+        pixels = self.box(x).permute(0, 2, 3, 1)
+        return {"score": score, "box": pixels.reshape(1, -1, 4), "pixels": pixels}
+
+
+def test_outputs_may_have_channels_last() -> None:
+    network = Network(Detector(), "detector", (3, 8, 12), no_face(3))
+    file = build_weight_file(network).file
+    assert file.graph.output_shapes() == [(1, 4, 6), (4, 4, 6), (4, 4, 6)]
+    assert [node.layer for node in file.graph.nodes].count("Flatten") == 0
+
+
+def test_any_size_may_be_of_multiples(tmp_path: Path) -> None:
+    module = Detector().eval()
+    with pytest.raises((ExportError, TraceError, FormatError), match="3 x 61 x 83"):
+        build_weight_file(Network(module, "detector", (3, None, None), no_face(3)))
+    path = tmp_path / "detector.onnx"
+    torch.onnx.export(module, (torch.zeros(1, 3, 8, 8),), path, dynamo=False)  # of a fixed size
+    output = tmp_path / "detector.mien"
+    arguments = ["--input", "3xanyxany", "--size-multiple", "4", "--output", str(output)]
+    assert main(["--onnx", str(path), *arguments]) == 0
+    file = weights.read(output)
+    sizes = {vector.sizes(file.graph)[0] for vector in file.vectors}
+    assert sizes == {(3, 64, 64), (3, 64, 84)}
+
+
 @pytest.mark.parametrize(
     ("module", "pattern"),
     [
