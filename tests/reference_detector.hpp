@@ -257,7 +257,7 @@ inline std::vector<Detection> detect(const Cascade& cascade, const GrayView& ima
   found.erase(std::remove_if(found.begin(), found.end(),
                              [&](const Detection& detection) {
                                return detection.box.width <= 0 || detection.box.height <= 0 ||
-                                      detection.margin < options.min_margin;
+                                      detection.score < options.min_score;
                              }),
               found.end());
   return found;

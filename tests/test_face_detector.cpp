@@ -64,7 +64,7 @@ std::string text_of(const std::vector<Detection>& detections) {
   text.precision(9);
   for (const Detection& d : detections) {
     text << d.box.x << ' ' << d.box.y << ' ' << d.box.width << ' ' << d.box.height << ' '
-         << d.neighbors << ' ' << d.margin << "; ";
+         << d.neighbors << ' ' << d.score << "; ";
   }
   return text.str();
 }
@@ -75,7 +75,7 @@ std::string text_of(const DetectionOptions& options) {
        << ", min size " << options.min_size.width << " x " << options.min_size.height
        << ", max size " << options.max_size.width << " x " << options.max_size.height << ", region "
        << options.region.x << ' ' << options.region.y << ' ' << options.region.width << ' '
-       << options.region.height << ", min margin " << options.min_margin;
+       << options.region.height << ", min margin " << options.min_score;
   return text.str();
 }
 
@@ -85,7 +85,7 @@ DetectionOptions random_options(Dice& dice) {
   options.min_neighbors = dice.once_in(2) ? 0 : dice.integer(1, 4);
   if (dice.once_in(4)) options.min_size = {dice.integer(0, 60), dice.integer(0, 60)};
   if (dice.once_in(4)) options.max_size = {dice.integer(0, 90), dice.integer(0, 90)};
-  if (dice.once_in(4)) options.min_margin = static_cast<float>(dice.integer(0, 100)) / 100.0f;
+  if (dice.once_in(4)) options.min_score = static_cast<float>(dice.integer(0, 100)) / 100.0f;
   return options;
 }
 
@@ -298,9 +298,9 @@ TEST_CASE("options out of range are errors") {
   options.region = {1, 2, -3, 4};
   CHECK(error_of(options) == "region: expected 0 or more, found -3 x 4");
   options = {};
-  options.min_margin = -1;
-  CHECK(error_of(options) == "min_margin: expected a finite number of 0 or more, found -1");
-  options.min_margin = std::numeric_limits<float>::quiet_NaN();
+  options.min_score = -1;
+  CHECK(error_of(options) == "min_score: expected a finite number of 0 or more, found -1");
+  options.min_score = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_AS(options.check(), Error);
   CHECK(error_of({}) == "no error");
 }
@@ -346,10 +346,10 @@ TEST_CASE("the margin is by how much the last stage's sum exceeds its threshold"
   options.min_neighbors = 0;
   const std::vector<Detection> found = everything.detect(image.view(), options);
   CHECK(found.size() > 10);
-  for (const Detection& detection : found) CHECK(detection.margin == 1.25f);
-  options.min_margin = 1.25f;
+  for (const Detection& detection : found) CHECK(detection.score == 1.25f);
+  options.min_score = 1.25f;
   CHECK(everything.detect(image.view(), options) == found);
-  options.min_margin = 1.26f;
+  options.min_score = 1.26f;
   CHECK(everything.detect(image.view(), options).empty());
 }
 

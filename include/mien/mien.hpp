@@ -4,6 +4,7 @@
 #include <mien/ensemble.hpp>
 #include <mien/expression.hpp>
 #include <mien/faces/face_finder.hpp>
+#include <mien/faces/yunet/yunet_detector.hpp>
 #include <mien/image/crop.hpp>
 #include <mien/image/equalize_histogram.hpp>
 #include <mien/image/image.hpp>

@@ -10,13 +10,10 @@
 #include <mien/faces/detection.hpp>
 #include <mien/faces/face_finder.hpp>
 #include <mien/faces/haar/detection_options.hpp>
+#include <mien/faces/overlap.hpp>
 #include <mien/image/image.hpp>
 
 namespace mien {
-
-/// The common area of two rectangles as a part of the area that they cover together: 0 if they are
-/// apart, 1 if they are the same.
-double intersection_over_union(const Rect& a, const Rect& b) noexcept;
 
 struct TrackerOptions {
   /// How a whole frame is searched. It must group candidates (min_neighbors of 1 or more).
@@ -111,17 +108,6 @@ class FaceTracker {
 
 namespace mien {
 
-MIEN_INLINE double intersection_over_union(const Rect& a, const Rect& b) noexcept {
-  const std::int64_t width =
-      std::min(std::int64_t{a.x} + a.width, std::int64_t{b.x} + b.width) - std::max(a.x, b.x);
-  const std::int64_t height =
-      std::min(std::int64_t{a.y} + a.height, std::int64_t{b.y} + b.height) - std::max(a.y, b.y);
-  if (width <= 0 || height <= 0) return 0.0;
-  const auto area = [](const Rect& rect) { return std::int64_t{rect.width} * rect.height; };
-  const std::int64_t common = width * height;
-  return static_cast<double>(common) / static_cast<double>(area(a) + area(b) - common);
-}
-
 MIEN_INLINE void TrackerOptions::check() const {
   finder.check();
   if (finder.detection.min_neighbors < 1) {
@@ -157,18 +143,6 @@ MIEN_INLINE const std::vector<TrackedFace>& FaceTracker::update(const GrayView& 
   height_ = frame.height;
   return faces_;
 }
-
-namespace detail {
-
-/// What two overlapping rectangles have in common.
-inline Rect intersection(const Rect& a, const Rect& b) noexcept {
-  const int x = std::max(a.x, b.x);
-  const int y = std::max(a.y, b.y);
-  return {x, y, std::min(a.x + a.width, b.x + b.width) - x,
-          std::min(a.y + a.height, b.y + b.height) - y};
-}
-
-}  // namespace detail
 
 /// Looks for every face near where it was. Returns whether all were found; if not, faces_ is as
 /// before.

@@ -2,27 +2,19 @@
 #pragma once
 
 #include <mien/config.hpp>
-#include <mien/image/image.hpp>
+#include <mien/faces/search_limits.hpp>
 
 namespace mien {
 
-struct DetectionOptions {
+struct DetectionOptions : SearchLimits {
   /// How much larger each searched size is than the one before; at least `smallest_scale_factor`.
   /// 1.05 finds more than 1.1 and takes twice as long.
   double scale_factor = 1.1;
   /// A face needs more overlapping candidates than this. With 0 the candidates themselves are
   /// returned, not grouped, each with 1 as its neighbors.
   int min_neighbors = 4;
-  /// Sizes outside these limits are not searched; {0, 0} is no limit. If no size lies within them,
-  /// the size nearest to `min_size` is searched all the same, as OpenCV does.
-  Size min_size;
-  Size max_size;
-  /// The part of the image that is searched, cut to the image; {} is all of it. Boxes are in the
-  /// image's coordinates. The result is that of an image of these pixels alone: what the region
-  /// cuts through is not found.
-  Rect region;
-  /// Objects of a smaller margin (see Detection) are left out; 0 leaves out none.
-  float min_margin = 0;
+  /// Objects of a lower score (see Detection) are left out; 0 leaves out none.
+  float min_score = 0;
 
   static constexpr double smallest_scale_factor = 1.0001;  // 6932 sizes an octave
 
@@ -44,12 +36,6 @@ namespace mien {
 
 namespace detail {
 
-MIEN_COLD inline void check_not_negative(const char* option, const Size& size) {
-  if (size.width >= 0 && size.height >= 0) return;
-  detail::fail({option, ": expected 0 or more, found ", detail::Digits(size.width), " x ",
-                detail::Digits(size.height)});
-}
-
 /// A number as short as its precision allows: 1.1, not 1.100000.
 MIEN_COLD inline std::string to_text(double value) {
   char text[32];
@@ -68,12 +54,10 @@ MIEN_INLINE void DetectionOptions::check() const {
   if (min_neighbors < 0) {
     detail::fail({"min_neighbors: expected 0 or more, found ", detail::Digits(min_neighbors)});
   }
-  detail::check_not_negative("min_size", min_size);
-  detail::check_not_negative("max_size", max_size);
-  detail::check_not_negative("region", {region.width, region.height});
-  if (!(min_margin >= 0) || std::isinf(min_margin)) {
+  SearchLimits::check();
+  if (!(min_score >= 0) || std::isinf(min_score)) {
     detail::fail(
-        {"min_margin: expected a finite number of 0 or more, found ", to_text(min_margin)});
+        {"min_score: expected a finite number of 0 or more, found ", to_text(min_score)});
   }
 }
 

@@ -15,7 +15,7 @@ namespace mien {
 /// Groups similar rectangles and returns the mean of each group of more than `min_neighbors`
 /// members that does not lie inside a larger group. Groups are in the order of their first members.
 /// Without grouping (`min_neighbors` <= 0) each rectangle is returned, with 1 as its neighbors.
-/// Coordinates are pixels below 2^29 in magnitude. Margins are 0.
+/// Coordinates are pixels below 2^29 in magnitude. Scores are 0.
 std::vector<Detection> group_rectangles(const std::vector<Rect>& rects, int min_neighbors);
 
 namespace detail {
@@ -34,7 +34,7 @@ class Grouper {
     std::int64_t width = 0;
     std::int64_t height = 0;
     int count = 0;
-    float margin = 0;
+    float score = 0;
   };
 
   std::size_t find_root(std::size_t i) noexcept;
@@ -156,7 +156,7 @@ MIEN_INLINE void Grouper::find_classes(const std::vector<Detection>& candidates)
   }
 }
 
-/// The mean rectangle of each class, how many it has, and their largest margin.
+/// The mean rectangle of each class, how many it has, and their largest score.
 MIEN_INLINE void Grouper::set_means(const std::vector<Detection>& candidates) {
   sums_.assign(class_count_, Sum{});
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -166,7 +166,7 @@ MIEN_INLINE void Grouper::set_means(const std::vector<Detection>& candidates) {
     sum.y += rect.y;
     sum.width += rect.width;
     sum.height += rect.height;
-    sum.margin = std::max(sum.margin, candidates[i].margin);
+    sum.score = std::max(sum.score, candidates[i].score);
     ++sum.count;
   }
   means_.clear();
@@ -176,7 +176,7 @@ MIEN_INLINE void Grouper::set_means(const std::vector<Detection>& candidates) {
       return static_cast<int>(std::lrint(static_cast<float>(total) * reciprocal));
     };
     means_.push_back(
-        {{mean(sum.x), mean(sum.y), mean(sum.width), mean(sum.height)}, sum.count, sum.margin});
+        {{mean(sum.x), mean(sum.y), mean(sum.width), mean(sum.height)}, sum.count, sum.score});
   }
 }
 

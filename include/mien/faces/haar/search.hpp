@@ -128,19 +128,6 @@ inline void check_image_size(int width, int height) {
                 detail::Digits(width), " x ", detail::Digits(height)});
 }
 
-/// The part of a region that lies in the image; all of the image for {}.
-inline Rect searched_region(const GrayView& image, const Rect& region) noexcept {
-  if (region == Rect{}) return {0, 0, image.width, image.height};
-  const auto cut = [](int start, int length, int limit) {
-    const std::int64_t end = std::min(std::int64_t{start} + length, std::int64_t{limit});
-    const int first = std::max(start, 0);
-    return std::pair<int, int>(first, static_cast<int>(std::max(end - first, std::int64_t{0})));
-  };
-  const auto [x, width] = cut(region.x, region.width, image.width);
-  const auto [y, height] = cut(region.y, region.height, image.height);
-  return {x, y, width, height};
-}
-
 MIEN_INLINE void HaarSearch::run(const RgbView& image) {
   check_image_size(image.width, image.height);
   if (image.empty()) return run(GrayView());
@@ -155,7 +142,8 @@ MIEN_INLINE void HaarSearch::run(const GrayView& image) {
     search.found->clear();
   }
   if (searches_.empty() || image.empty()) return;
-  const Rect region = searched_region(image, searches_.front().options.region);
+  const Rect region =
+      searched_region({image.width, image.height}, searches_.front().options.region);
   if (region.width == 0 || region.height == 0) return;
   const Size size{region.width, region.height};
   plan(size);
@@ -320,11 +308,11 @@ MIEN_INLINE void HaarSearch::group(const Size& image, std::size_t number) {
     box.width = right - box.x;
     box.height = bottom - box.y;
   }
-  const float min_margin = search.options.min_margin;
+  const float min_score = search.options.min_score;
   found.erase(std::remove_if(found.begin(), found.end(),
-                             [min_margin](const Detection& detection) {
+                             [min_score](const Detection& detection) {
                                return detection.box.width <= 0 || detection.box.height <= 0 ||
-                                      detection.margin < min_margin;
+                                      detection.score < min_score;
                              }),
               found.end());
 }

@@ -1,0 +1,101 @@
+// A picture becomes YuNet's input: floats from 0 to 255, channels B, G, R, with zeros at the right
+// and at the bottom up to multiples of 32.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <mien/config.hpp>
+#include <mien/image/image.hpp>
+#include <mien/image/resize.hpp>
+
+namespace mien::detail {
+
+/// The next multiple of what the network's sides are multiples of.
+constexpr int yunet_side(int side) noexcept {
+  constexpr int multiple = 32;
+  return (side + multiple - 1) / multiple * multiple;
+}
+
+/// The network's input. Keeps its memory from picture to picture.
+class YuNetPicture {
+ public:
+  /// `size` is what the picture is reduced to, or its own; `padded` is that of the input.
+  void set(const GrayView& image, const Size& size, const Size& padded);
+  void set(const RgbView& image, const Size& size, const Size& padded);
+
+  /// [height][width][3].
+  const float* values() const noexcept { return values_.data(); }
+
+ private:
+  void clear(const Size& size, const Size& padded);
+
+  std::vector<float> values_;
+  AntialiasedResizer resizer_;
+  GrayImage channel_;
+  GrayImage reduced_;
+};
+
+}  // namespace mien::detail
+
+#if MIEN_HAS_DEFINITIONS
+
+#include <algorithm>
+#include <cstdint>
+
+namespace mien::detail {
+
+/// Zeros where no pixel will be written.
+MIEN_INLINE void YuNetPicture::clear(const Size& size, const Size& padded) {
+  const std::size_t row = 3 * static_cast<std::size_t>(padded.width);
+  values_.resize(row * static_cast<std::size_t>(padded.height));
+  const std::size_t used = 3 * static_cast<std::size_t>(size.width);
+  for (int y = 0; y < size.height; ++y) {
+    float* const to = values_.data() + row * static_cast<std::size_t>(y);
+    std::fill(to + used, to + row, 0.0f);
+  }
+  std::fill(values_.begin() + static_cast<std::ptrdiff_t>(row) * size.height, values_.end(), 0.0f);
+}
+
+MIEN_INLINE void YuNetPicture::set(const GrayView& image, const Size& size, const Size& padded) {
+  clear(size, padded);
+  GrayView shown = image;
+  if (size != Size{image.width, image.height}) {
+    resizer_.resize(image, size.width, size.height, reduced_);
+    shown = reduced_.view();
+  }
+  for (int y = 0; y < size.height; ++y) {
+    const std::uint8_t* const from = shown.row(y);
+    float* to = values_.data() + std::ptrdiff_t{3} * padded.width * y;
+    for (int x = 0; x < size.width; ++x, to += 3) {
+      const auto value = static_cast<float>(from[x]);
+      to[0] = value;
+      to[1] = value;
+      to[2] = value;
+    }
+  }
+}
+
+MIEN_INLINE void YuNetPicture::set(const RgbView& image, const Size& size, const Size& padded) {
+  clear(size, padded);
+  const bool is_reduced = size != Size{image.width, image.height};
+  for (int channel = 0; channel < 3; ++channel) {
+    channel_.resize(image.width, image.height);
+    for (int y = 0; y < image.height; ++y) {
+      const std::uint8_t* from = image.row(y) + channel;
+      std::uint8_t* const to = channel_.row(y);
+      for (int x = 0; x < image.width; ++x, from += 3) to[x] = *from;
+    }
+    if (is_reduced) resizer_.resize(channel_.view(), size.width, size.height, reduced_);
+    const GrayView shown = is_reduced ? reduced_.view() : channel_.view();
+    for (int y = 0; y < size.height; ++y) {
+      const std::uint8_t* const from = shown.row(y);
+      float* to = values_.data() + std::ptrdiff_t{3} * padded.width * y + (2 - channel);
+      for (int x = 0; x < size.width; ++x, to += 3) *to = static_cast<float>(from[x]);
+    }
+  }
+}
+
+}  // namespace mien::detail
+
+#endif  // MIEN_HAS_DEFINITIONS
