@@ -10,7 +10,7 @@
 
 #include <mien/faces/haar/cascade_program.hpp>
 #include <mien/faces/haar/cascade_scanner.hpp>
-#include <mien/faces/haar/face_detector.hpp>
+#include <mien/faces/haar/haar_detector.hpp>
 #include <mien/faces/haar/grouping.hpp>
 #include <mien/faces/haar/level_sums.hpp>
 #include <mien/faces/haar/pyramid.hpp>
@@ -38,11 +38,11 @@ GrayImage fill(const GrayView& photo, const Size& size) {
   return picture;
 }
 
-void time_detection(benchmark::State& state, const FaceDetector& detector, const GrayImage& picture,
+void time_detection(benchmark::State& state, const HaarDetector& detector, const GrayImage& picture,
                     int smallest_face) {
-  DetectionOptions options;
+  HaarOptions options;
   options.min_size = {smallest_face, smallest_face};
-  FaceDetector::Workspace workspace;
+  HaarDetector::Workspace workspace;
   std::vector<Detection> faces;
   for (auto _ : state) detector.detect(picture.view(), options, workspace, faces);
   state.counters["faces"] = static_cast<double>(faces.size());
@@ -50,7 +50,7 @@ void time_detection(benchmark::State& state, const FaceDetector& detector, const
 
 /// The levels at which a window fits into a picture, as the detector has them.
 std::vector<detail::Level> levels_of(const GrayImage& picture, const Cascade& cascade) {
-  const double scale_factor = DetectionOptions{}.scale_factor;
+  const double scale_factor = HaarOptions{}.scale_factor;
   const Size size{picture.width(), picture.height()};
   const Size window{cascade.window_width(), cascade.window_height()};
   std::vector<detail::Level> levels;
@@ -112,9 +112,9 @@ void time_scan(benchmark::State& state, const GrayImage& picture,
   state.counters["windows"] = static_cast<double>(windows);
 }
 
-void time_grouping(benchmark::State& state, const FaceDetector& detector,
+void time_grouping(benchmark::State& state, const HaarDetector& detector,
                    const GrayImage& picture) {
-  DetectionOptions options;
+  HaarOptions options;
   const int min_neighbors = options.min_neighbors;
   options.min_neighbors = 0;
   const std::vector<Detection> candidates = detector.detect(picture.view(), options);
@@ -142,7 +142,7 @@ void register_level_steps(const std::string& name, const Cascade& cascade, const
 }
 
 /// The steps of a detection, at all levels together and at each.
-void register_steps(const FaceDetector& detector, const GrayImage& picture) {
+void register_steps(const HaarDetector& detector, const GrayImage& picture) {
   const std::vector<detail::Level> levels = levels_of(picture, detector.cascade());
   const std::string size = to_string({picture.width(), picture.height()});
   register_level_steps(size, detector.cascade(), picture, levels);
@@ -162,7 +162,7 @@ int main(int argc, char** argv) {
   const std::string cascade = take_option(
       argc, argv, "--cascade=", MIEN_EXAMPLES_DIR "/models/haarcascade_frontalface_default.haar");
   return run_benchmarks(argc, argv, [&] {
-    const FaceDetector detector(Cascade::load(cascade));
+    const HaarDetector detector(Cascade::load(cascade));
     const GrayImage photo = examples::load_image(image).gray();
     register_steps(detector, fill(photo.view(), {640, 480}));
     for (const Size size : {Size{320, 240}, Size{640, 480}, Size{1280, 720}, Size{1920, 1080}}) {

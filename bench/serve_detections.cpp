@@ -19,7 +19,7 @@
 
 #include <mien/binary.hpp>
 #include <mien/error.hpp>
-#include <mien/faces/haar/face_detector.hpp>
+#include <mien/faces/haar/haar_detector.hpp>
 #include <mien/kernels/instruction_sets.hpp>
 
 #include "compiler.hpp"
@@ -31,7 +31,7 @@ using namespace mien;
 
 class Server {
  public:
-  Server(const std::string& cascade, const DetectionOptions& options)
+  Server(const std::string& cascade, const HaarOptions& options)
       : detector_(Cascade::load(cascade)), options_(options) {
     options_.check();
   }
@@ -86,9 +86,9 @@ class Server {
     detector_.detect(GrayView(pixels_.data(), width_, height_), options_, workspace_, found_);
   }
 
-  FaceDetector detector_;
-  DetectionOptions options_;
-  FaceDetector::Workspace workspace_;
+  HaarDetector detector_;
+  HaarOptions options_;
+  HaarDetector::Workspace workspace_;
   std::vector<std::uint8_t> pixels_;
   int width_ = 0;
   int height_ = 0;
@@ -103,7 +103,7 @@ int main(int argc, char** argv) try {
                  "usage: serve_detections CASCADE.haar SCALE_FACTOR MIN_NEIGHBORS MIN_SIZE\n");
     return 2;
   }
-  DetectionOptions options;
+  HaarOptions options;
   options.scale_factor = std::stod(argv[2]);
   options.min_neighbors = std::stoi(argv[3]);
   const int min_size = std::stoi(argv[4]);

@@ -27,7 +27,7 @@ void print(const PhotoOptions& options, const std::string& path, const ImageFile
     print_line(json_line(json));
   } else {
     if (faces.empty()) print_line(path + ": no face");
-    for (const mien::Detection& face : faces) print_line(face_text(path, face.box, face.neighbors));
+    for (const mien::Detection& face : faces) print_line(face_text(path, face));
   }
 }
 
@@ -37,7 +37,7 @@ void draw(const std::string& path, const ImageFile& image,
   Canvas canvas(image);
   for (const mien::Detection& face : faces) {
     canvas.draw_box(face.box, frame);
-    canvas.draw_label(face.box, std::to_string(face.neighbors), frame);
+    canvas.draw_label(face.box, confidence_text(face), frame);
   }
   write_png(path, canvas);
 }

@@ -1,6 +1,6 @@
 // The README's program: photo in, expressions out.
 //
-//   minimal MODEL.mien CASCADE.haar PHOTO
+//   minimal MODEL.mien DETECTOR PHOTO
 #include <cstdio>
 #include <string>
 
@@ -11,7 +11,7 @@
 
 int main(int argc, char** argv) try {
   if (argc != 4) {
-    std::puts("usage: minimal MODEL.mien CASCADE.haar PHOTO");
+    std::puts("usage: minimal MODEL.mien DETECTOR PHOTO");
     return argc == 2 && std::string(argv[1]) == "--help" ? 0 : 2;
   }
   const mien::ExpressionReader reader(argv[1], argv[2]);

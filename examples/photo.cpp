@@ -53,7 +53,7 @@ void print(const Options& options, const ExpressionReader& reader, const std::st
   }
   if (faces.empty()) print_line(path + ": no face");
   for (const Face& face : faces) {
-    std::string line = face_text(path, face.box, face.neighbors) + ":";
+    std::string line = face_text(path, face) + ":";
     for (std::size_t i = 0; i < face.probabilities.size(); ++i) {
       line += (i == 0 ? " " : ", ") + reader.label(i) + " " + percent(face.probabilities[i]);
     }
@@ -81,7 +81,8 @@ Canvas saliency_canvas(const mien::GrayImage& photo, const std::vector<Face>& fa
   for (const Face& face : faces) {
     std::vector<mien::SaliencyMap> maps;
     for (const mien::FaceSaliency& saliency : networks) {
-      maps.push_back(saliency.map(photo.view(), face.box, face.expression, crops, workspace));
+      const mien::Rect region = mien::face_region(face.box, face.landmarks);
+      maps.push_back(saliency.map(photo.view(), region, face.expression, crops, workspace));
     }
     draw_saliency(photo, maps, canvas);
   }

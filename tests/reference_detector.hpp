@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <mien/faces/haar/cascade.hpp>
-#include <mien/faces/haar/face_detector.hpp>
+#include <mien/faces/haar/haar_detector.hpp>
 #include <mien/faces/haar/grouping.hpp>
 #include <mien/image/image.hpp>
 
@@ -187,7 +187,7 @@ inline Size window_size(const Cascade& cascade, float scale) {
 }
 
 inline std::vector<float> searched_scales(const Cascade& cascade, const GrayView& image,
-                                          const DetectionOptions& options) {
+                                          const HaarOptions& options) {
   std::vector<float> fitting;
   for (double scale = 1.0; std::nearbyint(cascade.window_width() * scale) <= image.width &&
                            std::nearbyint(cascade.window_height() * scale) <= image.height;
@@ -214,9 +214,9 @@ inline std::vector<float> searched_scales(const Cascade& cascade, const GrayView
                             [&](float a, float b) { return distance(a) < distance(b); })};
 }
 
-/// As FaceDetector::detect, without a region.
+/// As HaarDetector::detect, without a region.
 inline std::vector<Detection> detect(const Cascade& cascade, const GrayView& image,
-                                     const DetectionOptions& options) {
+                                     const HaarOptions& options) {
   std::vector<Detection> candidates;
   int stripes = 0;
   for (const float scale : searched_scales(cascade, image, options)) {

@@ -12,7 +12,7 @@
 #include <mien/binary.hpp>
 #include <mien/error.hpp>
 #include <mien/faces/haar/cascade.hpp>
-#include <mien/faces/haar/face_detector.hpp>
+#include <mien/faces/haar/haar_detector.hpp>
 
 #include "haar_file.hpp"
 #include "sanitized.hpp"
@@ -148,7 +148,7 @@ TEST_CASE("every flipped bit of a cascade is noticed" * doctest::test_suite("dam
 TEST_CASE("a cascade changed behind its checksum is valid or an error" *
           doctest::test_suite("damaged files")) {
   const GrayImage image = noise_image(40, 30, 5);
-  DetectionOptions options;
+  HaarOptions options;
   options.min_neighbors = 0;
   int valid = 0;
   int errors = 0;
@@ -156,7 +156,7 @@ TEST_CASE("a cascade changed behind its checksum is valid or an error" *
     reseal(bytes);
     try {
       // What loads must be usable: every offset it leads to lies in the tables.
-      FaceDetector(load(bytes)).detect(image.view(), options);
+      HaarDetector(load(bytes)).detect(image.view(), options);
       ++valid;
     } catch (const Error&) {
       ++errors;

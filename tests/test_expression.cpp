@@ -118,6 +118,18 @@ TEST_CASE("a face is a square around its box") {
   CHECK(face_region({10, 20, 31, 20}) == Rect{10, 15, 31, 31});
 }
 
+TEST_CASE("a face with landmarks is as tight as FER2013's") {
+  Detection face;
+  face.box = {100, 50, 30, 40};
+  CHECK(face_region(face.box, face.landmarks) == face_region(face.box));
+  face.landmarks = Landmarks{};
+  // YuNet's median box in a face of 1000 pixels that begins at (2000, 3000).
+  face.box = {2074, 3009, 820, 1020};
+  CHECK(face_region(face.box, face.landmarks) == Rect{2000, 3000, 1000, 1000});
+  face.box = {0, 0, 1, 0};
+  CHECK(face_region(face.box, face.landmarks).width == 1);
+}
+
 TEST_CASE("faces of another size and boxes without pixels are errors") {
   const ExpressionClassifier classifier(Tiny::load(tiny_path));
   ExpressionClassifier::Workspace workspace;
@@ -130,15 +142,21 @@ TEST_CASE("faces of another size and boxes without pixels are errors") {
 }
 
 TEST_CASE("a reader finds and classifies the faces of gray and colour photos alike") {
-  const ExpressionReader reader(tiny_path, cascade_path);
+  std::string detector_path = cascade_path;
+  SUBCASE("by a cascade") {}
+  SUBCASE("by YuNet") {
+    detector_path = MIEN_SOURCE_DIR "/examples/models/yunet.mien";
+  }
+  const ExpressionReader reader(tiny_path, detector_path);
   const GrayImage photo = read_pgm(MIEN_TEST_DATA "/astronaut.pgm");
   const auto faces = reader.read(photo.view());
-  const std::vector<Detection> detections = reader.detector().detect(photo.view());
+  const std::vector<Detection> detections = reader.finder().find(photo.view());
   REQUIRE(faces.size() == 1);
   REQUIRE(detections.size() == 1);
-  CHECK(faces[0].box == detections[0].box);
-  CHECK(faces[0].neighbors == detections[0].neighbors);
-  CHECK(faces[0].probabilities == reader.networks().classify(photo.view(), faces[0].box));
+  CHECK(static_cast<const Detection&>(faces[0]) == detections[0]);
+  CHECK(faces[0].landmarks.has_value() == (reader.finder().yunet() != nullptr));
+  CHECK(faces[0].probabilities ==
+        reader.networks().classify(photo.view(), face_region(faces[0].box, faces[0].landmarks)));
   CHECK(reader.label(faces[0].expression) == reader.labels()[faces[0].expression]);
   for (const float probability : faces[0].probabilities) {
     CHECK(probability <= faces[0].probabilities[faces[0].expression]);

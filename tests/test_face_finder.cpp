@@ -1,132 +1,126 @@
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include <mien/faces/face_finder.hpp>
-#include <mien/faces/tilted_view.hpp>
+#include <mien/faces/overlap.hpp>
+#include <mien/parallel.hpp>
 
+#include "allocation_counter.hpp"
 #include "vision_data.hpp"
 
 using namespace mien;
 
 namespace {
 
-FaceFinder frontal_face_finder() {
-  return FaceFinder(FaceDetector(
-      Cascade::load(MIEN_SOURCE_DIR "/examples/models/haarcascade_frontalface_default.haar")));
-}
-
-/// A pixel of an image between its pixels, whose centres have whole coordinates.
-double bilinear(const GrayView& image, double x, double y) {
-  const double left = std::floor(x);
-  const double top = std::floor(y);
-  const auto pixel = [&](double at_x, double at_y) {
-    const int column = static_cast<int>(std::clamp(at_x, 0.0, image.width - 1.0));
-    return static_cast<double>(
-        image.row(static_cast<int>(std::clamp(at_y, 0.0, image.height - 1.0)))[column]);
-  };
-  const double right_part = x - left;
-  const double lower_part = y - top;
-  return (1 - lower_part) *
-             ((1 - right_part) * pixel(left, top) + right_part * pixel(left + 1, top)) +
-         lower_part *
-             ((1 - right_part) * pixel(left, top + 1) + right_part * pixel(left + 1, top + 1));
-}
+const std::string models = MIEN_SOURCE_DIR "/examples/models/";
+const std::string yunet_path = models + "yunet.mien";
+const std::string cascade_path = models + "haarcascade_frontalface_default.haar";
 
 }  // namespace
 
-TEST_CASE("a tilted view is the picture turned about a point, to half a gray value") {
-  const GrayImage noise = noise_image(37, 23, 5);
-  const PaddedImage padded(noise, 6);
-  constexpr double one = 1 << detail::tilt_fraction_bits;
-  for (const double degrees : {0.0, 15.0, -15.0, 50.0}) {
-    for (const double step : {1.0, 0.4, 2.3}) {
-      const double angle = degrees * std::acos(-1.0) / 180.0;
-      const double centre_x = 20.5;
-      const double centre_y = 9.0;
-      const detail::Tilt tilt{std::llround(one * std::cos(angle)),
-                              std::llround(one * std::sin(angle))};
-      GrayImage view(15, 12);
-      detail::sample_tilted(padded.view(), std::llround(one * centre_x),
-                            std::llround(one * centre_y), std::llround(one * step), tilt, view);
-      for (int y = 0; y < view.height(); ++y) {
-        for (int x = 0; x < view.width(); ++x) {
-          const double right = step * (x + 0.5 - view.width() / 2.0);
-          const double down = step * (y + 0.5 - view.height() / 2.0);
-          const double expected = bilinear(
-              noise.view(), centre_x + right * std::cos(angle) - down * std::sin(angle) - 0.5,
-              centre_y + right * std::sin(angle) + down * std::cos(angle) - 0.5);
-          CAPTURE(degrees);
-          CAPTURE(step);
-          CAPTURE(x);
-          CAPTURE(y);
-          CHECK(std::abs(view.row(y)[x] - expected) < 0.6);
-        }
-      }
+TEST_CASE("the overlap of rectangles") {
+  CHECK(intersection_over_union({0, 0, 10, 10}, {0, 0, 10, 10}) == 1.0);
+  CHECK(intersection_over_union({0, 0, 10, 10}, {5, 0, 10, 10}) == doctest::Approx(1.0 / 3));
+  CHECK(intersection_over_union({0, 0, 10, 10}, {2, 2, 5, 5}) == 0.25);
+  CHECK(intersection_over_union({0, 0, 10, 10}, {10, 0, 10, 10}) == 0.0);
+  CHECK(intersection_over_union({0, 0, 10, 10}, {-5, 20, 100, 1}) == 0.0);
+}
+
+TEST_CASE("a finder is what its file is, and finds what its detector does") {
+  const GrayImage photo = read_pgm(MIEN_TEST_DATA "/grace_hopper.pgm");
+  const FaceFinder yunet = FaceFinder::load(yunet_path);
+  const FaceFinder cascade = FaceFinder::load(cascade_path);
+  REQUIRE(yunet.yunet() != nullptr);
+  REQUIRE(cascade.haar() != nullptr);
+  CHECK(yunet.haar() == nullptr);
+  CHECK(cascade.yunet() == nullptr);
+
+  FinderOptions options;
+  options.min_size = {20, 20};
+  options.region = {10, 5, 150, 190};
+  options.yunet.min_score = 0.1f;
+  options.yunet.max_overlap = 0.5f;
+  options.yunet.max_side = 120;
+  options.haar.scale_factor = 1.2;
+  options.haar.min_neighbors = 2;
+  options.haar.min_confirmations = 1;
+  const std::vector<Detection> by_yunet = yunet.find(photo.view(), options);
+  const std::vector<Detection> by_cascade = cascade.find(photo.view(), options);
+  CHECK(by_yunet == yunet.yunet()->detect(photo.view(), {options, options.yunet}));
+  CHECK(by_cascade == cascade.haar()->find(photo.view(), {options, options.haar}));
+  REQUIRE(by_yunet.size() >= 1);
+  REQUIRE(by_cascade.size() == 1);
+  CHECK(intersection_over_union(by_yunet[0].box, by_cascade[0].box) > 0.5);
+  CHECK(by_yunet[0].landmarks.has_value());
+  CHECK(!by_cascade[0].landmarks.has_value());
+  options.haar.min_confirmations = 0;
+  CHECK(cascade.find(photo.view(), options) ==
+        cascade.haar()->detector().detect(photo.view(), {options, options.haar}));
+}
+
+TEST_CASE("one workspace serves every finder, and then nothing is allocated") {
+  const GrayImage photo = read_pgm(MIEN_TEST_DATA "/astronaut.pgm");
+  const FaceFinder yunet = FaceFinder::load(yunet_path);
+  const FaceFinder cascade = FaceFinder::load(cascade_path);
+  FaceFinder::Workspace workspace;
+  std::vector<Detection> found;
+  std::size_t before = 0;
+  for (int frame = 0; frame < 3; ++frame) {
+    if (frame == 1) before = allocation_count();
+    for (const FaceFinder* finder : {&yunet, &cascade}) {
+      finder->find(photo.view(), {}, workspace, found);
+      const Rect box = found.at(0).box;
+      finder->find_near(photo.view(), box, {}, workspace, found);
+      CHECK(intersection_over_union(found.at(0).box, box) > 0.7);
     }
   }
-}
+  CHECK(allocation_count() == before);
 
-TEST_CASE("a finder keeps faces and drops what is none when tilted") {
-  const FaceFinder finder = frontal_face_finder();
-  FaceFinder::Workspace workspace;
-  for (const char* name : {"astronaut.pgm", "grace_hopper.pgm"}) {
-    CAPTURE(name);
-    const GrayImage photo = read_pgm(std::string(MIEN_TEST_DATA "/") + name);
-    const std::vector<Detection> detected = finder.detector().detect(photo.view());
-    REQUIRE(detected.size() == 1);
-    CHECK(finder.find(photo.view()) == detected);
-    const int confirmations = finder.confirmations(photo.view(), detected.front().box, workspace);
-    CHECK(confirmations >= 2 * FinderOptions{}.min_confirmations);
-
-    FinderOptions options;
-    options.min_confirmations = confirmations;
-    CHECK(finder.find(photo.view(), options, workspace) == detected);
-    ++options.min_confirmations;
-    CHECK(finder.find(photo.view(), options, workspace).empty());
-    options.min_confirmations = 0;
-    CHECK(finder.find(photo.view(), options, workspace) == detected);
-
-    // Half a face beside the box is no face in the middle.
-    Rect beside = detected.front().box;
-    beside.x += beside.width / 2;
-    CHECK(finder.confirmations(photo.view(), beside, workspace) < confirmations / 2);
+  ThreadPool pool(2);
+  FaceFinder::Workspace with_threads(std::ref(pool), pool.threads());
+  for (const FaceFinder* finder : {&yunet, &cascade}) {
+    finder->find(photo.view(), {}, with_threads, found);
+    CHECK(found == finder->find(photo.view()));
   }
 }
 
-TEST_CASE("candidates are not confirmed") {
-  const FaceFinder finder = frontal_face_finder();
-  const GrayImage photo = read_pgm(MIEN_TEST_DATA "/astronaut.pgm");
-  FinderOptions options;
-  options.detection.min_neighbors = 0;
-  options.min_confirmations = 1000;
-  FaceFinder::Workspace workspace;
-  const std::vector<Detection> candidates = finder.find(photo.view(), options, workspace);
-  CHECK(candidates.size() > 10);
-  CHECK(candidates == finder.detector().detect(photo.view(), options.detection));
-}
-
-TEST_CASE("a finder names options out of their ranges and boxes outside the image") {
-  const FaceFinder finder = frontal_face_finder();
+TEST_CASE("a finder names options out of their ranges and files that are no detectors") {
+  const FaceFinder finder = FaceFinder::load(yunet_path);
   const GrayImage photo(40, 30);
-  FaceFinder::Workspace workspace;
-  FinderOptions options;
-  options.min_confirmations = -1;
-  CHECK_THROWS_WITH_AS(finder.find(photo.view(), options, workspace),
-                       "min_confirmations: expected 0 or more, found -1", Error);
-  options = {};
-  options.detection.min_neighbors = -1;
-  CHECK_THROWS_AS(finder.find(photo.view(), options, workspace), Error);
-  CHECK_THROWS_WITH_AS(finder.confirmations(photo.view(), {35, 0, 10, 10}, workspace),
-                       "box: expected one with its centre inside the image of 40x30, found x 35, "
-                       "y 0, width 10, height 10",
-                       Error);
-  CHECK_THROWS_AS(finder.confirmations(photo.view(), {1, 1, 0, 5}, workspace), Error);
-  CHECK_THROWS_AS(finder.confirmations(GrayView(), {1, 1, 5, 5}, workspace), Error);
-  CHECK(finder.confirmations(photo.view(), {34, 24, 10, 10}, workspace) == 0);
-  CHECK(finder.find(GrayView()).empty());
+  const auto message = [&](const auto& change) {
+    FinderOptions options;
+    change(options);
+    try {
+      finder.find(photo.view(), options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(message([](FinderOptions&) {}).empty());
+  CHECK(message([](FinderOptions& o) { o.haar.min_confirmations = -1; }) ==
+        "min_confirmations: expected 0 or more, found -1");
+  CHECK(message([](FinderOptions& o) { o.haar.scale_factor = 1; }).find("scale_factor") == 0);
+  CHECK(message([](FinderOptions& o) { o.yunet.max_side = -1; }).find("max_side") == 0);
+  CHECK(message([](FinderOptions& o) { o.max_size = {0, -1}; }).find("max_size") == 0);
+
+  const auto load_error = [](const std::string& path) {
+    try {
+      FaceFinder::load(path);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string pgm = MIEN_TEST_DATA "/astronaut.pgm";
+  CHECK(load_error(pgm) == pgm +
+                               ": expected a face detector, YuNet's .mien file or a cascade's "
+                               ".haar file, found another file");
+  CHECK(load_error("missing.mien").find("missing.mien: cannot open the file") == 0);
+  CHECK(load_error(models + "mini_fer.mien").find("mini_fer.mien: inputs: expected") !=
+        std::string::npos);
 }

@@ -46,11 +46,12 @@ inline nlohmann::ordered_json image_json(const std::string& path, const ImageFil
   return json;
 }
 
-/// "PATH: face at x X, y Y, W x H pixels, N neighbors"
-inline std::string face_text(const std::string& path, const Rect& box, int neighbors) {
+/// "PATH: face at x X, y Y, W x H pixels, score S"
+inline std::string face_text(const std::string& path, const Detection& face) {
+  const Rect& box = face.box;
   return path + ": face at x " + std::to_string(box.x) + ", y " + std::to_string(box.y) + ", " +
          std::to_string(box.width) + " x " + std::to_string(box.height) + " pixels, " +
-         std::to_string(neighbors) + " neighbors";
+         confidence_text(face);
 }
 
 }  // namespace mien::examples

@@ -9,6 +9,7 @@
 #include <mien/config.hpp>
 #include <mien/ensemble.hpp>
 #include <mien/expression_classifier.hpp>
+#include <mien/face_region.hpp>
 #include <mien/faces/face_finder.hpp>
 #include <mien/image/image.hpp>
 #include <mien/model.hpp>
@@ -17,16 +18,14 @@
 namespace mien {
 
 /// A face in a photo and what it shows.
-struct Face {
-  Rect box;
-  int neighbors = 0;                 ///< overlapping detections, a measure of confidence
+struct Face : Detection {
   std::size_t expression = 0;        ///< the most probable label's index
   std::vector<float> probabilities;  ///< one for each label
 };
 
 /// Finds the faces of a photo and reads their expressions:
 ///
-///   const ExpressionReader reader("mini_fer.mien", "faces.haar");
+///   const ExpressionReader reader("mini_fer.mien", "yunet.mien");
 ///   for (const Face& face : reader.read(photo)) use(reader.label(face.expression));
 ///
 /// Immutable: one reader may be used from many threads at once.
@@ -34,7 +33,8 @@ class ExpressionReader {
  public:
   using Workspace = Ensemble::Workspace;
 
-  /// From a .mien file and a .haar file. Throws Error.
+  /// From a network's .mien file and a face detector's: YuNet's .mien file, or a cascade's .haar
+  /// file. Throws Error.
   MIEN_COLD ExpressionReader(const std::string& model_path, const std::string& detector_path);
   /// From several .mien files, whose probabilities are averaged.
   MIEN_COLD ExpressionReader(const std::vector<std::string>& model_paths,
@@ -48,7 +48,6 @@ class ExpressionReader {
 
   const Ensemble& networks() const noexcept { return networks_; }
   const FaceFinder& finder() const noexcept { return finder_; }
-  const FaceDetector& detector() const noexcept { return finder_.detector(); }
   /// The expressions' names, in order.
   const std::vector<std::string>& labels() const noexcept { return networks_.labels(); }
   /// An expression's name.
@@ -60,8 +59,8 @@ class ExpressionReader {
   std::vector<Face> read(const RgbView& photo, Crops crops = Crops::center,
                          const FinderOptions& options = {}) const;
 
-  /// The expressions of faces that have been found already. Throws Error for a box without pixels
-  /// in the photo.
+  /// The expressions of faces that have been found already, each read from its face_region. Throws
+  /// Error for one without pixels in the photo.
   std::vector<Face> read(const GrayView& photo, const std::vector<Detection>& detections,
                          Crops crops = Crops::center) const;
   /// The same, in batches, on the workspace's threads if there is an executor.
@@ -92,8 +91,7 @@ MIEN_INLINE ExpressionReader::ExpressionReader(std::initializer_list<std::string
 
 MIEN_INLINE ExpressionReader::ExpressionReader(const std::vector<std::string>& model_paths,
                                                const std::string& detector_path)
-    : ExpressionReader(Ensemble::load(model_paths),
-                       FaceFinder(FaceDetector(Cascade::load(detector_path)))) {}
+    : ExpressionReader(Ensemble::load(model_paths), FaceFinder::load(detector_path)) {}
 
 MIEN_INLINE ExpressionReader::ExpressionReader(Model network, FaceFinder finder)
     : ExpressionReader(Ensemble(std::move(network)), std::move(finder)) {}
@@ -123,14 +121,14 @@ MIEN_INLINE std::vector<Face> ExpressionReader::read(const GrayView& photo,
                                                      const std::vector<Detection>& detections,
                                                      Crops crops, Workspace& workspace,
                                                      const Executor& executor) const {
-  std::vector<Rect> boxes;
-  for (const Detection& detection : detections) boxes.push_back(detection.box);
+  std::vector<Rect> regions;
+  for (const Detection& detection : detections)
+    regions.push_back(face_region(detection.box, detection.landmarks));
   std::vector<std::vector<float>> probabilities =
-      networks_.classify(photo, boxes, crops, workspace, executor);
+      networks_.classify(photo, regions, crops, workspace, executor);
   std::vector<Face> faces(detections.size());
   for (std::size_t i = 0; i < faces.size(); ++i) {
-    faces[i].box = detections[i].box;
-    faces[i].neighbors = detections[i].neighbors;
+    static_cast<Detection&>(faces[i]) = detections[i];
     faces[i].expression = largest_index(probabilities[i]);
     faces[i].probabilities = std::move(probabilities[i]);
   }

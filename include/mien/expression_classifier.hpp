@@ -8,23 +8,12 @@
 
 #include <mien/config.hpp>
 #include <mien/face_crops.hpp>
+#include <mien/face_region.hpp>
 #include <mien/image/image.hpp>
 #include <mien/model.hpp>
 #include <mien/parallel.hpp>
 
 namespace mien {
-
-/// The square that is cut out for a face: around the box's center, as long as its longer side, with
-/// no margin.
-///
-/// That is how tight FER2013's faces are, on which networks are trained. On 1200 of its training
-/// images OpenCV's frontal-face cascade finds, in the median, a box 47.5 of the 48 pixels wide
-/// whose center is 0.1 pixels from the image's. A detector with wider or tighter boxes needs them
-/// brought to this size: from above the eyebrows to the chin.
-inline Rect face_region(const Rect& box) noexcept {
-  const int side = std::max(box.width, box.height);
-  return {box.x - (side - box.width) / 2, box.y - (side - box.height) / 2, side, side};
-}
 
 /// The index of the expression for which scores, logits or probabilities, are highest.
 template <class Scores>

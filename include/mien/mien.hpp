@@ -3,8 +3,8 @@
 
 #include <mien/ensemble.hpp>
 #include <mien/expression.hpp>
+#include <mien/face_region.hpp>
 #include <mien/faces/face_finder.hpp>
-#include <mien/faces/yunet/yunet_detector.hpp>
 #include <mien/image/crop.hpp>
 #include <mien/image/equalize_histogram.hpp>
 #include <mien/image/image.hpp>

@@ -48,7 +48,7 @@ class VideoReader {
   }
 
   /// Takes the next frame and returns its faces, from the longest known to the newest. Throws Error
-  /// as FaceDetector::detect does.
+  /// as FaceFinder::find does.
   const std::vector<VideoFace>& read(const GrayView& frame);
   const std::vector<VideoFace>& read(const RgbView& frame);
 
@@ -63,7 +63,7 @@ class VideoReader {
     std::vector<float> smoothed;
   };
 
-  void classify(const GrayView& frame, const Rect& box, State& state);
+  void classify(const GrayView& frame, const Detection& face, State& state);
   State& state_of(std::uint64_t identity);
   void forget_lost_faces();
 
@@ -124,11 +124,10 @@ MIEN_INLINE const std::vector<VideoFace>& VideoReader::read(const GrayView& fram
     ++state.frames_since_classified;
     if (tracked.frames_missed > 0) continue;
     const bool due = state.is_new || state.frames_since_classified >= options_.classify_interval;
-    if (due) classify(frame, tracked.detection.box, state);
+    if (due) classify(frame, tracked.detection, state);
     if (count == faces_.size()) faces_.emplace_back();
     VideoFace& face = faces_[count++];
-    face.box = tracked.detection.box;
-    face.neighbors = tracked.detection.neighbors;
+    static_cast<Detection&>(face) = tracked.detection;
     face.probabilities = state.smoothed;
     face.expression = largest_index(state.smoothed);
     face.identity = tracked.identity;
@@ -143,8 +142,8 @@ MIEN_INLINE const std::vector<VideoFace>& VideoReader::read(const RgbView& frame
   return read(gray_.view());
 }
 
-MIEN_INLINE void VideoReader::classify(const GrayView& frame, const Rect& box, State& state) {
-  GrayImage pixels = crop(frame, face_region(box));
+MIEN_INLINE void VideoReader::classify(const GrayView& frame, const Detection& face, State& state) {
+  GrayImage pixels = crop(frame, face_region(face.box, face.landmarks));
   // The same pixels have the same probabilities: a still picture costs the network one pass.
   if (state.is_new || !detail::same_pixels(pixels, state.pixels)) {
     const Rect whole{0, 0, pixels.width(), pixels.height()};

@@ -1,63 +1,86 @@
-// A face detector with few false faces: whatever it finds is looked at a second time, tilted.
+// The face finder: one interface to the detectors that there are, told apart by their files.
 #pragma once
 
+#include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include <mien/config.hpp>
 #include <mien/faces/detection.hpp>
-#include <mien/faces/haar/detection_options.hpp>
-#include <mien/faces/haar/face_detector.hpp>
+#include <mien/faces/haar/haar_detector.hpp>
+#include <mien/faces/haar/haar_finder.hpp>
+#include <mien/faces/search_limits.hpp>
+#include <mien/faces/yunet/yunet_detector.hpp>
+#include <mien/faces/yunet/yunet_options.hpp>
 #include <mien/image/image.hpp>
+#include <mien/parallel.hpp>
 
 namespace mien {
 
-struct FinderOptions {
-  DetectionOptions detection;
-  /// How many confirmations a face needs (see FaceFinder::confirmations). 0: faces are what
-  /// FaceDetector alone finds.
-  int min_confirmations = 8;
+/// How faces are searched, by whichever detector: limits for all, and each detector's own rule.
+struct FinderOptions : SearchLimits {
+  YuNetRule yunet;
+  HaarFinderRule haar;
 
   /// Throws Error if a value is out of its range.
   MIEN_COLD void check() const;
 };
 
-/// Finds faces by a detector and keeps those that it also finds when they are tilted. A face is
-/// still one when the head leans to a side; folds, hands and shoes that happen to look like one at
-/// one place and angle mostly are not. Immutable: one finder may be used from many threads at once.
+/// Finds faces:
+///
+///   const FaceFinder finder = FaceFinder::load("yunet.mien");  // or a cascade, "faces.haar"
+///   for (const Detection& face : finder.find(photo)) use(face.box);
+///
+/// Immutable: one finder may be used from many threads at once, each with a workspace of its own.
+/// Cheap to copy.
 class FaceFinder {
  public:
-  /// Memory of a search, reused from image to image. Not for two searches at once.
-  struct Workspace {
-    FaceDetector::Workspace detector;
-    GrayImage view;
-    std::vector<Detection> candidates;
-  };
+  class Workspace;
 
-  FaceFinder(FaceDetector detector);
+  /// From YuNet's .mien file or a cascade's .haar file. Throws Error.
+  MIEN_COLD static FaceFinder load(const std::string& path);
 
-  const FaceDetector& detector() const noexcept { return detector_; }
+  FaceFinder(YuNetDetector detector) : detector_(std::move(detector)) {}
+  FaceFinder(HaarFinder finder) : detector_(std::move(finder)) {}
+  FaceFinder(HaarDetector detector) : detector_(HaarFinder(std::move(detector))) {}
 
-  /// The faces in an image, in the detector's order. Throws Error as FaceDetector::detect does.
-  std::vector<Detection> find(const GrayView& image, const FinderOptions& options,
-                              Workspace& workspace) const;
+  /// The detector behind it; null if it is of the other kind.
+  const YuNetDetector* yunet() const noexcept { return std::get_if<YuNetDetector>(&detector_); }
+  const HaarFinder* haar() const noexcept { return std::get_if<HaarFinder>(&detector_); }
+
+  /// The faces in an image, in the detector's order. Throws Error for options out of their ranges,
+  /// also those of the other detector, and otherwise as the detector does.
   std::vector<Detection> find(const GrayView& image, const FinderOptions& options = {}) const;
+  /// The same in a workspace's memory; the faces replace what is in `found`.
+  void find(const GrayView& image, const FinderOptions& options, Workspace& workspace,
+            std::vector<Detection>& found) const;
 
-  /// How many candidates the cascade finds near the middle of two views of a box, which are tilted
-  /// by 15 degrees to either side. Each view shows the box at three times the size of the cascade's
-  /// window. Candidates count if they are 0.8 to 1.25 times as large as the box, with their centres
-  /// within a quarter of its sides. Throws Error if the box is empty or has its centre outside the
-  /// image.
-  int confirmations(const GrayView& image, const Rect& box, Workspace& workspace) const;
+  /// The faces near a known one and about as large: a quick look for it in the next frame of a
+  /// video. Throws Error as find.
+  void find_near(const GrayView& image, const Rect& box, const FinderOptions& options,
+                 Workspace& workspace, std::vector<Detection>& found) const;
 
  private:
-  int count_confirmations(const GrayView& image, const Rect& box, int enough,
-                          Workspace& workspace) const;
-  bool is_central(const Rect& candidate) const noexcept;
+  std::variant<YuNetDetector, HaarFinder> detector_;
+};
 
-  FaceDetector detector_;
-  Size face_;                      // the box in a tilted view
-  Size view_;                      // the whole view
-  DetectionOptions view_options_;  // of a search in a view
+/// The memory of a search, reused from image to image: from the second image of a size on, a search
+/// allocates nothing (unless more turns up than ever before). Not for two searches at once, but for
+/// any finder.
+class FaceFinder::Workspace {
+ public:
+  /// Searches in the caller's thread.
+  Workspace() = default;
+  /// Cascades search on threads, in as many tasks of the executor; YuNet does not. Throws Error for
+  /// less than 1.
+  Workspace(Executor executor, int threads) : haar_(std::move(executor), threads) {}
+
+ private:
+  friend class FaceFinder;
+
+  YuNetDetector::Workspace yunet_;
+  HaarFinder::Workspace haar_;
 };
 
 }  // namespace mien
@@ -65,108 +88,66 @@ class FaceFinder {
 #if MIEN_HAS_DEFINITIONS
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
-#include <cstdlib>
-#include <limits>
-#include <string>
-#include <utility>
+#include <string_view>
 
+#include <mien/binary.hpp>
 #include <mien/error.hpp>
-#include <mien/faces/tilted_view.hpp>
+#include <mien/faces/haar/cascade.hpp>
+#include <mien/weights.hpp>
 
 namespace mien {
 
 MIEN_INLINE void FinderOptions::check() const {
-  detection.check();
-  if (min_confirmations < 0) {
-    detail::fail(
-        {"min_confirmations: expected 0 or more, found ", detail::Digits(min_confirmations)});
+  SearchLimits::check();
+  yunet.check();
+  haar.check();
+}
+
+MIEN_INLINE FaceFinder FaceFinder::load(const std::string& path) {
+  const std::vector<std::uint8_t> bytes = read_file(path);
+  // Sealed files name their kind after the first byte (binary.hpp).
+  const auto is_of_kind = [&bytes](std::string_view kind) {
+    return bytes.size() > kind.size() && std::equal(kind.begin(), kind.end(), bytes.begin() + 1);
+  };
+  if (is_of_kind("HAAR")) {
+    return HaarDetector(Cascade::from_memory(bytes.data(), bytes.size(), path));
   }
-}
-
-MIEN_INLINE FaceFinder::FaceFinder(FaceDetector detector) : detector_(std::move(detector)) {
-  constexpr int view_scale = 3;
-  constexpr double smallest_size = 0.8;  // relative to the box
-  constexpr double largest_size = 1.25;
-  const Cascade& cascade = detector_.cascade();
-  face_ = {view_scale * cascade.window_width(), view_scale * cascade.window_height()};
-  view_ = {face_.width * 3 / 2, face_.height * 3 / 2};
-  const auto scaled = [](const Size& size, double factor) {
-    return Size{static_cast<int>(size.width * factor), static_cast<int>(size.height * factor)};
-  };
-  view_options_.min_neighbors = 0;
-  view_options_.min_size = scaled(face_, smallest_size);
-  view_options_.max_size = scaled(face_, largest_size);
-}
-
-MIEN_INLINE std::vector<Detection> FaceFinder::find(const GrayView& image,
-                                                    const FinderOptions& options,
-                                                    Workspace& workspace) const {
-  options.check();
-  std::vector<Detection> found = detector_.detect(image, options.detection, workspace.detector);
-  // Without grouping there are no faces to confirm, only candidates.
-  if (options.min_confirmations == 0 || options.detection.min_neighbors == 0) return found;
-  const auto is_false = [&](const Detection& face) {
-    return count_confirmations(image, face.box, options.min_confirmations, workspace) <
-           options.min_confirmations;
-  };
-  found.erase(std::remove_if(found.begin(), found.end(), is_false), found.end());
-  return found;
+  if (is_of_kind("MIEN")) {
+    return YuNetDetector(Model(WeightFile::from_memory(bytes.data(), bytes.size(), path)));
+  }
+  detail::fail({path,
+                ": expected a face detector, YuNet's .mien file or a cascade's .haar file, "
+                "found another file"});
 }
 
 MIEN_INLINE std::vector<Detection> FaceFinder::find(const GrayView& image,
                                                     const FinderOptions& options) const {
   Workspace workspace;
-  return find(image, options, workspace);
+  std::vector<Detection> found;
+  find(image, options, workspace, found);
+  return found;
 }
 
-MIEN_INLINE int FaceFinder::confirmations(const GrayView& image, const Rect& box,
-                                          Workspace& workspace) const {
-  const int x = box.x + box.width / 2;
-  const int y = box.y + box.height / 2;
-  if (box.width <= 0 || box.height <= 0 || x < 0 || y < 0 || x >= image.width ||
-      y >= image.height) {
-    detail::fail({"box: expected one with its centre inside the image of ",
-                  detail::Digits(image.width), "x", detail::Digits(image.height), ", found x ",
-                  detail::Digits(box.x), ", y ", detail::Digits(box.y), ", width ",
-                  detail::Digits(box.width), ", height ", detail::Digits(box.height)});
+MIEN_INLINE void FaceFinder::find(const GrayView& image, const FinderOptions& options,
+                                  Workspace& workspace, std::vector<Detection>& found) const {
+  options.check();
+  if (const YuNetDetector* const detector = yunet()) {
+    detector->detect(image, {options, options.yunet}, workspace.yunet_, found);
+  } else {
+    haar()->find(image, {options, options.haar}, workspace.haar_, found);
   }
-  return count_confirmations(image, box, std::numeric_limits<int>::max(), workspace);
 }
 
-/// Ends early when there are `enough`.
-MIEN_INLINE int FaceFinder::count_confirmations(const GrayView& image, const Rect& box, int enough,
-                                                Workspace& workspace) const {
-  // cos 15 and sin 15 degrees.
-  constexpr std::array<detail::Tilt, 2> tilts = {{{63303, 16962}, {63303, -16962}}};
-  if (workspace.view.width() != view_.width || workspace.view.height() != view_.height) {
-    workspace.view = GrayImage(view_.width, view_.height);
+MIEN_INLINE void FaceFinder::find_near(const GrayView& image, const Rect& box,
+                                       const FinderOptions& options, Workspace& workspace,
+                                       std::vector<Detection>& found) const {
+  options.check();
+  if (const YuNetDetector* const detector = yunet()) {
+    detector->detect_near(image, box, {options, options.yunet}, workspace.yunet_, found);
+  } else {
+    haar()->find_near(image, box, {options, options.haar}, workspace.haar_, found);
   }
-  constexpr std::int64_t one = std::int64_t{1} << detail::tilt_fraction_bits;
-  const std::int64_t centre_x = (std::int64_t{2} * box.x + box.width) * one / 2;
-  const std::int64_t centre_y = (std::int64_t{2} * box.y + box.height) * one / 2;
-  const std::int64_t step = box.width * one / face_.width;
-  int count = 0;
-  for (const detail::Tilt& tilt : tilts) {
-    detail::sample_tilted(image, centre_x, centre_y, step, tilt, workspace.view);
-    detector_.detect(workspace.view.view(), view_options_, workspace.detector,
-                     workspace.candidates);
-    for (const Detection& candidate : workspace.candidates) count += is_central(candidate.box);
-    if (count >= enough) break;
-  }
-  return count;
-}
-
-/// Whether the centre of a candidate in a view is within a quarter of the box's sides of its
-/// centre.
-MIEN_INLINE bool FaceFinder::is_central(const Rect& candidate) const noexcept {
-  const auto is_near = [](int start, int length, int view_length, int face_length) {
-    const int doubled_distance = std::abs(2 * start + length - view_length);
-    return doubled_distance * 4 <= 2 * face_length;
-  };
-  return is_near(candidate.x, candidate.width, view_.width, face_.width) &&
-         is_near(candidate.y, candidate.height, view_.height, face_.height);
 }
 
 }  // namespace mien

@@ -9,14 +9,13 @@
 #include <mien/config.hpp>
 #include <mien/faces/detection.hpp>
 #include <mien/faces/face_finder.hpp>
-#include <mien/faces/haar/detection_options.hpp>
 #include <mien/faces/overlap.hpp>
 #include <mien/image/image.hpp>
 
 namespace mien {
 
 struct TrackerOptions {
-  /// How a whole frame is searched. It must group candidates (min_neighbors of 1 or more).
+  /// How a whole frame is searched. Cascades must group candidates (min_neighbors of 1 or more).
   FinderOptions finder;
   /// At least one of this many frames is searched as a whole, the others only around the faces of
   /// the frame before. 1: every frame is searched as a whole.
@@ -57,7 +56,7 @@ class FaceTracker {
 
   /// Takes the next frame and returns the known faces, from the longest known to the newest; faces
   /// that were not found are among them for `patience` frames (see TrackedFace::frames_missed). A
-  /// frame may have another size than the one before. Throws Error as FaceDetector::detect does.
+  /// frame may have another size than the one before. Throws Error as FaceFinder::find does.
   const std::vector<TrackedFace>& update(const GrayView& frame);
 
   const std::vector<TrackedFace>& faces() const noexcept { return faces_; }
@@ -74,13 +73,11 @@ class FaceTracker {
 
   bool follow(const GrayView& frame);
   bool find_nearby(const GrayView& frame, TrackedFace& face);
-  DetectionOptions nearby(const Rect& box) const noexcept;
   void search(const GrayView& frame);
   void forget_long_missed();
 
   FaceFinder finder_;
   TrackerOptions options_;
-  int min_neighbors_nearby_ = 0;
   std::vector<TrackedFace> faces_;
   std::uint64_t faces_since_start_ = 0;
   int frames_since_search_ = 0;
@@ -100,7 +97,6 @@ class FaceTracker {
 #if MIEN_HAS_DEFINITIONS
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <utility>
 
@@ -110,9 +106,9 @@ namespace mien {
 
 MIEN_INLINE void TrackerOptions::check() const {
   finder.check();
-  if (finder.detection.min_neighbors < 1) {
+  if (finder.haar.min_neighbors < 1) {
     detail::fail({"min_neighbors: expected 1 or more to follow faces, found ",
-                  detail::Digits(finder.detection.min_neighbors)});
+                  detail::Digits(finder.haar.min_neighbors)});
   }
   if (refresh_interval < 1) {
     detail::fail(
@@ -130,8 +126,6 @@ MIEN_INLINE void TrackerOptions::check() const {
 MIEN_INLINE FaceTracker::FaceTracker(FaceFinder finder, const TrackerOptions& options)
     : finder_(std::move(finder)), options_(options) {
   options_.check();
-  // Near a face fewer sizes are searched than in a whole frame, so fewer candidates agree on it.
-  min_neighbors_nearby_ = (options_.finder.detection.min_neighbors + 1) / 2;
 }
 
 MIEN_INLINE const std::vector<TrackedFace>& FaceTracker::update(const GrayView& frame) {
@@ -162,7 +156,7 @@ MIEN_INLINE bool FaceTracker::follow(const GrayView& frame) {
 
 MIEN_INLINE bool FaceTracker::find_nearby(const GrayView& frame, TrackedFace& face) {
   const Rect last = face.detection.box;
-  finder_.detector().detect(frame, nearby(last), workspace_.detector, found_);
+  finder_.find_near(frame, last, options_.finder, workspace_, found_);
   double largest = 0.0;
   for (const Detection& detection : found_) {
     const double overlap = intersection_over_union(detection.box, last);
@@ -178,33 +172,10 @@ MIEN_INLINE bool FaceTracker::find_nearby(const GrayView& frame, TrackedFace& fa
   });
 }
 
-MIEN_INLINE DetectionOptions FaceTracker::nearby(const Rect& box) const noexcept {
-  // From one frame to the next a face moves by less than this part of its sides, and grows or
-  // shrinks by less than this factor.
-  constexpr double reach = 0.25;
-  constexpr double size_range = 1.12;
-  const auto grown = [](int side, double factor) {
-    return static_cast<int>(std::lround(side * factor));
-  };
-  DetectionOptions options = options_.finder.detection;
-  options.min_neighbors = min_neighbors_nearby_;
-  const Rect around{box.x - grown(box.width, reach), box.y - grown(box.height, reach),
-                    grown(box.width, 1.0 + 2.0 * reach), grown(box.height, 1.0 + 2.0 * reach)};
-  options.region = options.region == Rect{} ? around : detail::intersection(options.region, around);
-  options.min_size = {std::max(options.min_size.width, grown(box.width, 1.0 / size_range)),
-                      std::max(options.min_size.height, grown(box.height, 1.0 / size_range))};
-  const Size largest{grown(box.width, size_range), grown(box.height, size_range)};
-  const bool limited = options.max_size.width > 0 && options.max_size.height > 0;
-  options.max_size = limited ? Size{std::min(options.max_size.width, largest.width),
-                                    std::min(options.max_size.height, largest.height)}
-                             : largest;
-  return options;
-}
-
 /// Finds the faces of a whole frame and gives each the identity of the known face that it
 /// overlaps most, or a new one.
 MIEN_INLINE void FaceTracker::search(const GrayView& frame) {
-  found_ = finder_.find(frame, options_.finder, workspace_);
+  finder_.find(frame, options_.finder, workspace_, found_);
   frames_since_search_ = 0;
   pairs_.clear();
   for (std::size_t known = 0; known < faces_.size(); ++known) {

@@ -12,8 +12,8 @@ struct SearchLimits {
   Size min_size;
   Size max_size;
   /// The part of the image that is searched, cut to the image; {} is all of it. Boxes are in the
-  /// image's coordinates. The result is that of an image of these pixels alone: what the region
-  /// cuts through is not found.
+  /// image's coordinates. The result is that of an image of these pixels alone: a cascade finds
+  /// nothing that the region cuts through, YuNet finds some of it.
   Rect region;
 
   /// Throws Error if a value is out of its range.

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <mien/config.hpp>
-#include <mien/faces/haar/detection_options.hpp>
+#include <mien/faces/haar/haar_options.hpp>
 #include <mien/image/image.hpp>
 
 namespace mien::detail {
@@ -38,7 +38,7 @@ void set_levels(const Size& image, double scale_factor, std::size_t count,
 
 /// Which levels lie within the limits of the options, or else the one nearest to the lower limit.
 /// `levels` may go on with some in which the window does not fit.
-LevelRange searched_levels(const Size& window, const Size& image, const DetectionOptions& options,
+LevelRange searched_levels(const Size& window, const Size& image, const HaarOptions& options,
                            const std::vector<Level>& levels);
 
 /// Where the rows of windows end that the stripes cover. If the step is 2, OpenCV misses the last
@@ -94,7 +94,7 @@ MIEN_INLINE void set_levels(const Size& image, double scale_factor, std::size_t 
 }
 
 MIEN_INLINE LevelRange searched_levels(const Size& window, const Size& image,
-                                       const DetectionOptions& options,
+                                       const HaarOptions& options,
                                        const std::vector<Level>& levels) {
   const Size& least = options.min_size;
   const bool limited = options.max_size.width > 0 && options.max_size.height > 0;

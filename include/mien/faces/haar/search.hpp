@@ -10,8 +10,8 @@
 #include <mien/faces/detection.hpp>
 #include <mien/faces/haar/cascade_program.hpp>
 #include <mien/faces/haar/cascade_scanner.hpp>
-#include <mien/faces/haar/detection_options.hpp>
 #include <mien/faces/haar/grouping.hpp>
+#include <mien/faces/haar/haar_options.hpp>
 #include <mien/faces/haar/level_sums.hpp>
 #include <mien/faces/haar/pyramid.hpp>
 #include <mien/image/image.hpp>
@@ -23,7 +23,7 @@ namespace mien::detail {
 /// One cascade's part in a search, and where its objects go.
 struct CascadeSearch {
   const CascadeProgram* program = nullptr;
-  DetectionOptions options;
+  HaarOptions options;
   std::vector<Detection>* found = nullptr;
   LevelRange levels;
 };
@@ -36,7 +36,7 @@ class HaarSearch {
 
   /// The cascades that take part in the next run; all have the same scale factor and region.
   void clear() noexcept { searches_.clear(); }
-  void add(const CascadeProgram& program, const DetectionOptions& options,
+  void add(const CascadeProgram& program, const HaarOptions& options,
            std::vector<Detection>& found) {
     searches_.push_back({&program, options, &found, {}});
   }

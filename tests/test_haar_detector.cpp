@@ -1,4 +1,4 @@
-// FaceDetector against OpenCV's CascadeClassifier and against the plain reference.
+// HaarDetector against OpenCV's CascadeClassifier and against the plain reference.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 #include <mien/error.hpp>
 #include <mien/faces/haar/cascade.hpp>
-#include <mien/faces/haar/face_detector.hpp>
 #include <mien/faces/haar/flat_windows.hpp>
+#include <mien/faces/haar/haar_detector.hpp>
 #include <mien/parallel.hpp>
 
 #include "allocation_counter.hpp"
@@ -30,8 +30,8 @@ namespace {
 
 const std::string frontal = "haarcascade_frontalface_default";
 
-const FaceDetector& detector(const std::string& name) {
-  static std::map<std::string, FaceDetector> detectors;
+const HaarDetector& detector(const std::string& name) {
+  static std::map<std::string, HaarDetector> detectors;
   const auto found = detectors.find(name);
   if (found != detectors.end()) return found->second;
   const std::string folder =
@@ -50,7 +50,7 @@ std::uint32_t boxes_crc32(const std::vector<Detection>& detections) {
   return crc32_of_words(words);
 }
 
-std::string error_of(const DetectionOptions& options) {
+std::string error_of(const HaarOptions& options) {
   try {
     detector("tiny_stumps").detect(noise_image(30, 30, 0).view(), options);
   } catch (const Error& error) {
@@ -69,7 +69,7 @@ std::string text_of(const std::vector<Detection>& detections) {
   return text.str();
 }
 
-std::string text_of(const DetectionOptions& options) {
+std::string text_of(const HaarOptions& options) {
   std::ostringstream text;
   text << "scale factor " << options.scale_factor << ", min neighbors " << options.min_neighbors
        << ", min size " << options.min_size.width << " x " << options.min_size.height
@@ -79,8 +79,8 @@ std::string text_of(const DetectionOptions& options) {
   return text.str();
 }
 
-DetectionOptions random_options(Dice& dice) {
-  DetectionOptions options;
+HaarOptions random_options(Dice& dice) {
+  HaarOptions options;
   options.scale_factor = 1.0 + dice.integer(5, 70) / 100.0;
   options.min_neighbors = dice.once_in(2) ? 0 : dice.integer(1, 4);
   if (dice.once_in(4)) options.min_size = {dice.integer(0, 60), dice.integer(0, 60)};
@@ -91,7 +91,7 @@ DetectionOptions random_options(Dice& dice) {
 
 /// The reference's answer for a region: that for the view of its pixels, moved.
 std::vector<Detection> reference_in_region(const Cascade& cascade, const GrayView& image,
-                                           DetectionOptions options) {
+                                           HaarOptions options) {
   const Rect region = options.region;
   if (region == Rect{}) return reference::detect(cascade, image, options);
   options.region = {};
@@ -122,10 +122,10 @@ std::vector<std::uint8_t> colored(const GrayView& image) {
 
 TEST_CASE("every way of detecting finds what the reference finds") {
   ThreadPool pool(3);
-  FaceDetector::Workspace one_thread;
-  FaceDetector::Workspace two_threads(std::ref(pool), 2);
-  FaceDetector::Workspace three_threads(std::ref(pool), 3);
-  FaceDetector::Workspace for_color;
+  HaarDetector::Workspace one_thread;
+  HaarDetector::Workspace two_threads(std::ref(pool), 2);
+  HaarDetector::Workspace three_threads(std::ref(pool), 3);
+  HaarDetector::Workspace for_color;
   std::size_t detections = 0;
   constexpr std::uint32_t cases = 300;
   for (std::uint32_t seed = 0; seed < cases; ++seed) {
@@ -140,15 +140,15 @@ TEST_CASE("every way of detecting finds what the reference finds") {
     CAPTURE(height);
     const GrayImage picture = random_picture(dice, width, height);
     const PaddedImage padded(picture, dice.integer(0, 5));
-    DetectionOptions common = random_options(dice);
+    HaarOptions common = random_options(dice);
     if (std::max(width, height) > 90) common.scale_factor += 1;  // few levels: they take long
     Rect region;
     if (dice.once_in(3)) {
       region = {dice.integer(-20, width), dice.integer(-20, height), dice.integer(0, width + 20),
                 dice.integer(0, height + 20)};
     }
-    std::vector<FaceDetector> detectors;
-    std::vector<FaceDetector::Search> searches;
+    std::vector<HaarDetector> detectors;
+    std::vector<HaarDetector::Search> searches;
     std::vector<std::vector<Detection>> expected;
     const int cascades = dice.integer(1, 3);
     std::string kinds;
@@ -158,8 +158,8 @@ TEST_CASE("every way of detecting finds what the reference finds") {
       detectors.emplace_back(random_cascade(dice, kind));
     }
     CAPTURE(kinds);
-    for (const FaceDetector& each : detectors) {
-      DetectionOptions options = random_options(dice);
+    for (const HaarDetector& each : detectors) {
+      HaarOptions options = random_options(dice);
       options.scale_factor = common.scale_factor;
       options.region = region;
       searches.push_back({&each, options});
@@ -177,8 +177,8 @@ TEST_CASE("every way of detecting finds what the reference finds") {
       CHECK(text_of(each.detect(color, options, for_color)) == expected_text);
     }
     std::vector<std::vector<Detection>> found;
-    for (FaceDetector::Workspace* workspace : {&one_thread, &two_threads, &three_threads}) {
-      FaceDetector::detect_all(padded.view(), searches, *workspace, found);
+    for (HaarDetector::Workspace* workspace : {&one_thread, &two_threads, &three_threads}) {
+      HaarDetector::detect_all(padded.view(), searches, *workspace, found);
       REQUIRE(found.size() == expected.size());
       for (std::size_t i = 0; i < found.size(); ++i) {
         CAPTURE(i);
@@ -194,8 +194,8 @@ TEST_CASE("detections are OpenCV's, in its order") {
   for (auto& line : golden_lines("vision_detections.txt")) {
     CAPTURE(line.str());
     const GrayImage image = test_image(next<std::string>(line));
-    const FaceDetector& cascade = detector(next<std::string>(line));
-    DetectionOptions options;
+    const HaarDetector& cascade = detector(next<std::string>(line));
+    HaarOptions options;
     options.scale_factor = next<double>(line);
     options.min_neighbors = next<int>(line);
     options.min_size = {next<int>(line), 0};
@@ -220,7 +220,7 @@ TEST_CASE("detections are OpenCV's, in its order") {
 
 TEST_CASE("a detector may be used from many threads at once") {
   const GrayImage image = test_image("astronaut.pgm");
-  const FaceDetector& cascade = detector(frontal);
+  const HaarDetector& cascade = detector(frontal);
   const std::vector<Detection> expected = cascade.detect(image.view());
   REQUIRE(expected.size() == 1);
   std::vector<std::vector<Detection>> found(4);
@@ -233,7 +233,7 @@ TEST_CASE("a detector may be used from many threads at once") {
 }
 
 TEST_CASE("an empty image and one smaller than the window have no detections") {
-  const FaceDetector& cascade = detector(frontal);
+  const HaarDetector& cascade = detector(frontal);
   CHECK(cascade.detect(GrayView()).empty());
   const std::uint8_t pixel = 7;
   CHECK(cascade.detect(GrayView(&pixel, 1, 1)).empty());
@@ -255,7 +255,7 @@ TEST_CASE("rows may be stored from bottom to top") {
 
 TEST_CASE("a huge scale factor searches the smallest size only") {
   const GrayImage image = test_image("astronaut.pgm");
-  DetectionOptions options;
+  HaarOptions options;
   options.min_neighbors = 0;
   options.scale_factor = 50;
   const auto expected = detector("tiny_trees").detect(image.view(), options);
@@ -276,7 +276,7 @@ TEST_CASE("flat windows are those with a standard deviation of at most 10") {
 }
 
 TEST_CASE("options out of range are errors") {
-  DetectionOptions options;
+  HaarOptions options;
   options.scale_factor = 1;
   CHECK(error_of(options) == "scale_factor: expected a finite number of at least 1.0001, found 1");
   for (const double bad : {0.0, -1.1, 1.00001, std::numeric_limits<double>::quiet_NaN(),
@@ -316,10 +316,10 @@ TEST_CASE("a search allocates nothing from the second image of a size on") {
   const GrayImage image = test_image("astronaut.pgm");
   const std::vector<std::uint8_t> pixels = colored(image.view());
   const RgbView color(pixels.data(), image.width(), image.height());
-  const FaceDetector& faces = detector(frontal);
-  const FaceDetector& trees = detector("tiny_trees");
-  const std::vector<FaceDetector::Search> searches{{&faces, {}}, {&trees, {}}};
-  FaceDetector::Workspace workspace;
+  const HaarDetector& faces = detector(frontal);
+  const HaarDetector& trees = detector("tiny_trees");
+  const std::vector<HaarDetector::Search> searches{{&faces, {}}, {&trees, {}}};
+  HaarDetector::Workspace workspace;
   std::vector<Detection> found;
   std::vector<std::vector<Detection>> all_found;
   std::size_t before = 0;
@@ -327,7 +327,7 @@ TEST_CASE("a search allocates nothing from the second image of a size on") {
     if (frame == 1) before = allocation_count();
     faces.detect(image.view(), {}, workspace, found);
     faces.detect(color, {}, workspace, found);
-    FaceDetector::detect_all(image.view(), searches, workspace, all_found);
+    HaarDetector::detect_all(image.view(), searches, workspace, all_found);
   }
   CHECK(allocation_count() == before);
   CHECK(found.size() == 1);
@@ -340,9 +340,9 @@ TEST_CASE("the margin is by how much the last stage's sum exceeds its threshold"
   file.u32(1).u8(0).u8(2).rect(0, 0, 4, 2, -1).rect(0, 0, 2, 2, 2);
   file.u32(1).f32(0.25f).u32(1).u8(1).node(0, -1, 0, 1e9f).f32(1.5f).f32(-1);
   const Bytes bytes = file.sealed();
-  const FaceDetector everything(Cascade::from_memory(bytes.data(), bytes.size()));
+  const HaarDetector everything(Cascade::from_memory(bytes.data(), bytes.size()));
   const GrayImage image = noise_image(20, 20, 1);
-  DetectionOptions options;
+  HaarOptions options;
   options.min_neighbors = 0;
   const std::vector<Detection> found = everything.detect(image.view(), options);
   CHECK(found.size() > 10);
@@ -354,41 +354,41 @@ TEST_CASE("the margin is by how much the last stage's sum exceeds its threshold"
 }
 
 TEST_CASE("several searches must agree on scale factor and region") {
-  const FaceDetector& faces = detector(frontal);
-  std::vector<FaceDetector::Search> searches{{&faces, {}}, {&faces, {}}};
+  const HaarDetector& faces = detector(frontal);
+  std::vector<HaarDetector::Search> searches{{&faces, {}}, {&faces, {}}};
   searches[1].options.scale_factor = 1.2;
   const GrayImage image = noise_image(30, 30, 1);
-  FaceDetector::Workspace workspace;
+  HaarDetector::Workspace workspace;
   std::vector<std::vector<Detection>> found;
-  CHECK_THROWS_WITH_AS(FaceDetector::detect_all(image.view(), searches, workspace, found),
+  CHECK_THROWS_WITH_AS(HaarDetector::detect_all(image.view(), searches, workspace, found),
                        "searches: expected the same scale_factor and region in all, found others "
                        "in search 1",
                        Error);
   searches[1].options.scale_factor = searches[0].options.scale_factor;
   searches[1].options.region = {1, 1, 5, 5};
-  CHECK_THROWS_AS(FaceDetector::detect_all(image.view(), searches, workspace, found), Error);
+  CHECK_THROWS_AS(HaarDetector::detect_all(image.view(), searches, workspace, found), Error);
   found.resize(5);
-  FaceDetector::detect_all(image.view(), {}, workspace, found);
+  HaarDetector::detect_all(image.view(), {}, workspace, found);
   CHECK(found.empty());
 }
 
 TEST_CASE("copies of detectors and workspaces find the same") {
   const GrayImage image = test_image("astronaut.pgm");
-  const FaceDetector copy = detector(frontal);
+  const HaarDetector copy = detector(frontal);
   const std::vector<Detection> expected = copy.detect(image.view());
   REQUIRE(expected.size() == 1);
-  FaceDetector::Workspace used;
+  HaarDetector::Workspace used;
   CHECK(copy.detect(image.view(), {}, used) == expected);
-  FaceDetector::Workspace copied = used;
-  FaceDetector::Workspace assigned;
+  HaarDetector::Workspace copied = used;
+  HaarDetector::Workspace assigned;
   assigned = used;
-  FaceDetector::Workspace moved = std::move(used);
-  for (FaceDetector::Workspace* workspace : {&copied, &assigned, &moved}) {
+  HaarDetector::Workspace moved = std::move(used);
+  for (HaarDetector::Workspace* workspace : {&copied, &assigned, &moved}) {
     CHECK(copy.detect(image.view(), {}, *workspace) == expected);
   }
 }
 
 TEST_CASE("a workspace needs a thread") {
-  CHECK_THROWS_WITH_AS(FaceDetector::Workspace(nullptr, 0), "threads: expected 1 or more, found 0",
+  CHECK_THROWS_WITH_AS(HaarDetector::Workspace(nullptr, 0), "threads: expected 1 or more, found 0",
                        Error);
 }

@@ -6,7 +6,8 @@
 
 namespace mien {
 
-struct DetectionOptions : SearchLimits {
+/// What a cascade takes for a face.
+struct HaarRule {
   /// How much larger each searched size is than the one before; at least `smallest_scale_factor`.
   /// 1.05 finds more than 1.1 and takes twice as long.
   double scale_factor = 1.1;
@@ -18,6 +19,13 @@ struct DetectionOptions : SearchLimits {
 
   static constexpr double smallest_scale_factor = 1.0001;  // 6932 sizes an octave
 
+  /// Throws Error if a value is out of its range.
+  MIEN_COLD void check() const;
+};
+
+/// If no size lies within the limits, the size nearest to min_size is searched all the same, as
+/// OpenCV does.
+struct HaarOptions : SearchLimits, HaarRule {
   /// Throws Error if a value is out of its range.
   MIEN_COLD void check() const;
 };
@@ -45,7 +53,7 @@ MIEN_COLD inline std::string to_text(double value) {
 
 }  // namespace detail
 
-MIEN_INLINE void DetectionOptions::check() const {
+MIEN_INLINE void HaarRule::check() const {
   using detail::to_text;
   if (!(scale_factor >= smallest_scale_factor) || std::isinf(scale_factor)) {
     detail::fail({"scale_factor: expected a finite number of at least ",
@@ -54,11 +62,14 @@ MIEN_INLINE void DetectionOptions::check() const {
   if (min_neighbors < 0) {
     detail::fail({"min_neighbors: expected 0 or more, found ", detail::Digits(min_neighbors)});
   }
-  SearchLimits::check();
   if (!(min_score >= 0) || std::isinf(min_score)) {
-    detail::fail(
-        {"min_score: expected a finite number of 0 or more, found ", to_text(min_score)});
+    detail::fail({"min_score: expected a finite number of 0 or more, found ", to_text(min_score)});
   }
+}
+
+MIEN_INLINE void HaarOptions::check() const {
+  HaarRule::check();
+  SearchLimits::check();
 }
 
 }  // namespace mien

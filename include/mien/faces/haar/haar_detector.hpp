@@ -20,7 +20,7 @@
 #include <mien/config.hpp>
 #include <mien/faces/detection.hpp>
 #include <mien/faces/haar/cascade.hpp>
-#include <mien/faces/haar/detection_options.hpp>
+#include <mien/faces/haar/haar_options.hpp>
 #include <mien/image/image.hpp>
 #include <mien/parallel.hpp>
 
@@ -34,36 +34,36 @@ class HaarSearch;
 /// Finds faces, or whatever else its cascade was trained on. Immutable: one detector may be used
 /// from many threads at once, each with a workspace of its own; copies share the cascade. The
 /// rounding mode must be the default, to nearest.
-class FaceDetector {
+class HaarDetector {
  public:
   class Workspace;
 
   /// One detector's part in a search by several.
   struct Search {
-    const FaceDetector* detector = nullptr;
-    DetectionOptions options;
+    const HaarDetector* detector = nullptr;
+    HaarOptions options;
   };
 
-  explicit FaceDetector(Cascade cascade);
+  explicit HaarDetector(Cascade cascade);
 
   const Cascade& cascade() const noexcept;
 
   /// The objects in an image, cut to it, mostly from small to large. An image smaller than the
   /// cascade's window has none. Throws Error for options out of their ranges and for images of
   /// more than 2^21 pixels a side.
-  std::vector<Detection> detect(const GrayView& image, const DetectionOptions& options = {}) const;
-  std::vector<Detection> detect(const RgbView& image, const DetectionOptions& options = {}) const;
+  std::vector<Detection> detect(const GrayView& image, const HaarOptions& options = {}) const;
+  std::vector<Detection> detect(const RgbView& image, const HaarOptions& options = {}) const;
 
   /// The same in a workspace's memory and on its threads.
-  std::vector<Detection> detect(const GrayView& image, const DetectionOptions& options,
+  std::vector<Detection> detect(const GrayView& image, const HaarOptions& options,
                                 Workspace& workspace) const;
-  std::vector<Detection> detect(const RgbView& image, const DetectionOptions& options,
+  std::vector<Detection> detect(const RgbView& image, const HaarOptions& options,
                                 Workspace& workspace) const;
 
   /// The same; the objects replace what is in `found`.
-  void detect(const GrayView& image, const DetectionOptions& options, Workspace& workspace,
+  void detect(const GrayView& image, const HaarOptions& options, Workspace& workspace,
               std::vector<Detection>& found) const;
-  void detect(const RgbView& image, const DetectionOptions& options, Workspace& workspace,
+  void detect(const RgbView& image, const HaarOptions& options, Workspace& workspace,
               std::vector<Detection>& found) const;
 
   /// Searches one image by several detectors (frontal faces, profiles, eyes, ...), which share its
@@ -76,7 +76,7 @@ class FaceDetector {
 
  private:
   template <class Image>
-  void detect_into(const Image& image, const DetectionOptions& options, Workspace& workspace,
+  void detect_into(const Image& image, const HaarOptions& options, Workspace& workspace,
                    std::vector<Detection>& found) const;
   template <class Image>
   static void detect_all_into(const Image& image, const std::vector<Search>& searches,
@@ -88,7 +88,7 @@ class FaceDetector {
 /// The memory of a search, reused from image to image: from the second image of a size on, a search
 /// allocates nothing (unless more candidates turn up than ever before). Not for two searches at
 /// once. It may also bring threads: with any number the results and their order are the same.
-class FaceDetector::Workspace {
+class HaarDetector::Workspace {
  public:
   /// Searches in the caller's thread.
   Workspace();
@@ -103,7 +103,7 @@ class FaceDetector::Workspace {
   ~Workspace();
 
  private:
-  friend class FaceDetector;
+  friend class HaarDetector;
 
   std::unique_ptr<detail::HaarSearch> search_;
 };
@@ -122,70 +122,70 @@ class FaceDetector::Workspace {
 
 namespace mien {
 
-MIEN_INLINE FaceDetector::FaceDetector(Cascade cascade)
+MIEN_INLINE HaarDetector::HaarDetector(Cascade cascade)
     : program_(std::make_shared<const detail::CascadeProgram>(std::move(cascade))) {}
 
-MIEN_INLINE const Cascade& FaceDetector::cascade() const noexcept {
+MIEN_INLINE const Cascade& HaarDetector::cascade() const noexcept {
   return program_->cascade();
 }
 
 template <class Image>
-void FaceDetector::detect_into(const Image& image, const DetectionOptions& options,
-                               Workspace& workspace, std::vector<Detection>& found) const {
+void HaarDetector::detect_into(const Image& image, const HaarOptions& options, Workspace& workspace,
+                               std::vector<Detection>& found) const {
   detail::HaarSearch& search = *workspace.search_;
   search.clear();
   search.add(*program_, options, found);
   search.run(image);
 }
 
-MIEN_INLINE void FaceDetector::detect(const GrayView& image, const DetectionOptions& options,
+MIEN_INLINE void HaarDetector::detect(const GrayView& image, const HaarOptions& options,
                                       Workspace& workspace, std::vector<Detection>& found) const {
   detect_into(image, options, workspace, found);
 }
 
-MIEN_INLINE void FaceDetector::detect(const RgbView& image, const DetectionOptions& options,
+MIEN_INLINE void HaarDetector::detect(const RgbView& image, const HaarOptions& options,
                                       Workspace& workspace, std::vector<Detection>& found) const {
   detect_into(image, options, workspace, found);
 }
 
-MIEN_INLINE std::vector<Detection> FaceDetector::detect(const GrayView& image,
-                                                        const DetectionOptions& options,
+MIEN_INLINE std::vector<Detection> HaarDetector::detect(const GrayView& image,
+                                                        const HaarOptions& options,
                                                         Workspace& workspace) const {
   std::vector<Detection> found;
   detect(image, options, workspace, found);
   return found;
 }
 
-MIEN_INLINE std::vector<Detection> FaceDetector::detect(const RgbView& image,
-                                                        const DetectionOptions& options,
+MIEN_INLINE std::vector<Detection> HaarDetector::detect(const RgbView& image,
+                                                        const HaarOptions& options,
                                                         Workspace& workspace) const {
   std::vector<Detection> found;
   detect(image, options, workspace, found);
   return found;
 }
 
-MIEN_INLINE std::vector<Detection> FaceDetector::detect(const GrayView& image,
-                                                        const DetectionOptions& options) const {
+MIEN_INLINE std::vector<Detection> HaarDetector::detect(const GrayView& image,
+                                                        const HaarOptions& options) const {
   Workspace workspace;
   return detect(image, options, workspace);
 }
 
-MIEN_INLINE std::vector<Detection> FaceDetector::detect(const RgbView& image,
-                                                        const DetectionOptions& options) const {
+MIEN_INLINE std::vector<Detection> HaarDetector::detect(const RgbView& image,
+                                                        const HaarOptions& options) const {
   Workspace workspace;
   return detect(image, options, workspace);
 }
 
 template <class Image>
-void FaceDetector::detect_all_into(const Image& image, const std::vector<Search>& searches,
+void HaarDetector::detect_all_into(const Image& image, const std::vector<Search>& searches,
                                    Workspace& workspace,
                                    std::vector<std::vector<Detection>>& found) {
   detail::HaarSearch& search = *workspace.search_;
   search.clear();
   found.resize(searches.size());
   for (std::size_t i = 0; i < searches.size(); ++i) {
-    const DetectionOptions& options = searches[i].options;
-    const DetectionOptions& first = searches.front().options;
+    const HaarOptions& options = searches[i].options;
+    const HaarOptions& first = searches.front().options;
     if (options.scale_factor != first.scale_factor || options.region != first.region) {
       detail::fail(
           {"searches: expected the same scale_factor and region in all, found others in search ",
@@ -196,34 +196,34 @@ void FaceDetector::detect_all_into(const Image& image, const std::vector<Search>
   search.run(image);
 }
 
-MIEN_INLINE void FaceDetector::detect_all(const GrayView& image,
+MIEN_INLINE void HaarDetector::detect_all(const GrayView& image,
                                           const std::vector<Search>& searches, Workspace& workspace,
                                           std::vector<std::vector<Detection>>& found) {
   detect_all_into(image, searches, workspace, found);
 }
 
-MIEN_INLINE void FaceDetector::detect_all(const RgbView& image, const std::vector<Search>& searches,
+MIEN_INLINE void HaarDetector::detect_all(const RgbView& image, const std::vector<Search>& searches,
                                           Workspace& workspace,
                                           std::vector<std::vector<Detection>>& found) {
   detect_all_into(image, searches, workspace, found);
 }
 
-MIEN_INLINE FaceDetector::Workspace::Workspace() : Workspace(nullptr, 1) {}
+MIEN_INLINE HaarDetector::Workspace::Workspace() : Workspace(nullptr, 1) {}
 
-MIEN_INLINE FaceDetector::Workspace::Workspace(Executor executor, int threads)
+MIEN_INLINE HaarDetector::Workspace::Workspace(Executor executor, int threads)
     : search_(std::make_unique<detail::HaarSearch>(std::move(executor), threads)) {}
 
-MIEN_INLINE FaceDetector::Workspace::Workspace(const Workspace& other)
+MIEN_INLINE HaarDetector::Workspace::Workspace(const Workspace& other)
     : search_(std::make_unique<detail::HaarSearch>(*other.search_)) {}
 
-MIEN_INLINE FaceDetector::Workspace::Workspace(Workspace&& other) noexcept = default;
+MIEN_INLINE HaarDetector::Workspace::Workspace(Workspace&& other) noexcept = default;
 
-MIEN_INLINE FaceDetector::Workspace& FaceDetector::Workspace::operator=(Workspace other) noexcept {
+MIEN_INLINE HaarDetector::Workspace& HaarDetector::Workspace::operator=(Workspace other) noexcept {
   search_.swap(other.search_);
   return *this;
 }
 
-MIEN_INLINE FaceDetector::Workspace::~Workspace() = default;
+MIEN_INLINE HaarDetector::Workspace::~Workspace() = default;
 
 }  // namespace mien
 
