@@ -43,6 +43,7 @@ from comparison import (
 from mien_tools import weights
 from mien_tools.container import FormatError
 
+CASCADE = ROOT / "examples/models/haarcascade_frontalface_default.haar"
 WIDTH, HEIGHT = 640, 480
 SMALLEST_FACE = 80
 # Frames from one extreme of the face's way to the same again, and how far it goes, in pixels.
@@ -195,15 +196,21 @@ def compare(arguments: argparse.Namespace, folder: Path) -> str:
     python = Python(module, list(weights.read(arguments.model).labels), folder)
     program = arguments.program.resolve()
     model = ("--model", str(arguments.model.resolve()))
+    cascade = ("--detector", str(CASCADE))
     measured = [
         Measured(f"Python: {python.versions}", python),
         Measured(
-            "`video --min-neighbors 4`: OpenCV's rule",
-            Mien(program, *model, "--min-neighbors", "4"),
+            "`video`, cascade, `--min-neighbors 4`: OpenCV's rule",
+            Mien(program, *model, *cascade, "--min-neighbors", "4"),
         ),
-        Measured("`video`", Mien(program, *model)),
-        Measured("`video --fast`", Mien(program, *model, "--fast")),
-        Measured("`video --fast --classify 1`", Mien(program, *model, "--fast", "--classify", "1")),
+        Measured("`video`, cascade", Mien(program, *model, *cascade)),
+        Measured("`video --fast`, cascade", Mien(program, *model, *cascade, "--fast")),
+        Measured(
+            "`video --fast --classify 1`, cascade",
+            Mien(program, *model, *cascade, "--fast", "--classify", "1"),
+        ),
+        Measured("`video`, YuNet", Mien(program, *model)),
+        Measured("`video --fast`, YuNet", Mien(program, *model, "--fast")),
     ]
     photo = load_photo(arguments.photo)
     try:

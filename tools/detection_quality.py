@@ -1,4 +1,4 @@
-"""Counts the faces that the program `detect` finds in labelled photos, and its false ones.
+"""Counts the faces that the program `detect` finds in labelled photos by YuNet and by a cascade.
 
     python tools/detection_quality.py PHOTOS --detect build/examples/detect [--check]
 
@@ -6,13 +6,16 @@ PHOTOS/quality.json gives for each photo (a path in PHOTOS) the number of its `f
 rectangles of OpenCV's cascade haarcascade_frontalface_default (scale factor 1.1, 4 neighbors) are
 faces: `opencv_hits`, [x, y, width, height]. Photos that are not there are left out.
 
-Here a face is found if a rectangle overlaps its hit by 0.4 or more (intersection over union), each
-rectangle counting for one face only; every other rectangle is false. So a face that OpenCV misses
-cannot be found, and finding it all the same counts as false: the table is fair to settings that
-find a part of what the first line does, and a little hard on the others.
+Here a hit is found if a rectangle overlaps it by 0.4 or more (intersection over union), each
+rectangle counting for one only. Every other rectangle is one of the `other` ones. A cascade's are
+false. YuNet finds faces that OpenCV's cascade misses, which no hit marks: those of its other
+rectangles that are more than the photo has faces are certainly false (`beyond`), and its faces are
+at most the rectangles without these.
 
---check tries the first line and the default only, and fails unless the default finds all faces that
-the first line does with at most 30 % of its false ones.
+--check tries the first line, the cascade's default and YuNet's only, and fails unless the cascade's
+finds all that the first line does with at most 30 % of its other rectangles, and YuNet's at most
+three of a hundred faces fewer than there are, with none in photos without faces and at most two
+beyond.
 """
 
 import argparse
@@ -32,8 +35,14 @@ from mien_tools.container import FormatError
 ENOUGH_OVERLAP = 0.4
 OTHER_CASCADES = ("frontalface_alt2",)
 HALVES = 1000
-# Of the false rectangles of OpenCV's rule: what --check lets the default keep.
+CASCADE = (
+    Path(__file__).resolve().parents[1] / "examples/models/haarcascade_frontalface_default.haar"
+)
+# Of the other rectangles of OpenCV's rule: what --check lets the cascade's default keep.
 MOST_FALSE = 0.3
+# What --check asks of YuNet's default.
+YUNET_MOST_BEYOND = 2
+YUNET_LEAST_FACES = 0.97
 
 Box = tuple[int, int, int, int]
 
@@ -57,14 +66,29 @@ class Setting:
     confirmations: int | None = None
 
 
-REFERENCE = Setting("1.1, 4 neighbors (OpenCV)", ("--min-neighbors", "4"))
-DEFAULT = Setting("**default: 4 neighbors, 8 confirmations**", (), 8)
+def by_cascade(
+    name: str, *arguments: str, confirmations: int | None = None, path: Path = CASCADE
+) -> Setting:
+    return Setting(name, ("--detector", str(path), *arguments), confirmations)
+
+
+REFERENCE = by_cascade("1.1, 4 neighbors (OpenCV)", "--min-neighbors", "4")
+DEFAULT = by_cascade("**default of cascades: 4 neighbors, 8 confirmations**", confirmations=8)
+YUNET = Setting("**default of YuNet: score 0.75, side 960**", ())
 
 
 @dataclass
 class Score:
+    """Rectangles in a photo: on a hit, others, and those beyond the photo's number of faces."""
+
     found: int
-    false: int
+    other: int
+    beyond: int
+
+    @property
+    def faces(self) -> int:
+        """At most so many are faces."""
+        return self.found + self.other - self.beyond
 
 
 def read_photos(folder: Path) -> list[Photo]:
@@ -78,25 +102,33 @@ def read_photos(folder: Path) -> list[Photo]:
 
 def settings(cascades: dict[str, Path]) -> list[Setting]:
     rows = [REFERENCE]
-    rows += [Setting(f"1.1, {n} neighbors", ("--min-neighbors", str(n))) for n in (6, 8, 12, 20)]
-    rows.append(
-        Setting("1.05, 4 neighbors", ("--scale-factor", "1.05", "--min-neighbors", "4")),
-    )
+    rows += [by_cascade(f"1.1, {n} neighbors", "--min-neighbors", str(n)) for n in (6, 8, 12, 20)]
+    rows.append(by_cascade("1.05, 4 neighbors", "--scale-factor", "1.05", "--min-neighbors", "4"))
     rows += [
-        Setting(f"{name}, 1.1, 4 neighbors", ("--cascade", str(path), "--min-neighbors", "4"))
+        by_cascade(f"{name}, 1.1, 4 neighbors", "--min-neighbors", "4", path=path)
         for name, path in cascades.items()
     ]
     rows.append(DEFAULT)
     rows += [
-        Setting(f"4 neighbors, {n} confirmations", ("--min-confirmations", str(n)), n)
+        by_cascade(
+            f"4 neighbors, {n} confirmations", "--min-confirmations", str(n), confirmations=n
+        )
         for n in (2, 4, 6, 10, 12, 14, 16, 20)
     ]
     rows.append(
-        Setting(
-            "3 neighbors, 12 confirmations",
-            ("--min-neighbors", "3", "--min-confirmations", "12"),
+        by_cascade(
+            "3 neighbors, 12 confirmations", "--min-neighbors", "3", "--min-confirmations", "12"
         )
     )
+    rows.append(YUNET)
+    rows += [
+        Setting(f"YuNet, score {score}", ("--min-score", str(score)))
+        for score in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
+    ]
+    rows += [
+        Setting(f"YuNet, side {side or 'of any length'}", ("--max-side", str(side)))
+        for side in (480, 640, 800, 1280, 1920, 0)
+    ]
     return rows
 
 
@@ -136,7 +168,8 @@ def measure(program: Path, setting: Setting, photos: list[Photo], progress: tqdm
     for photo in photos:
         boxes = detect(program, setting.arguments, photo.path)
         found = count_found(photo.hits, boxes)
-        scores.append(Score(found, len(boxes) - found))
+        beyond = max(len(boxes) - photo.faces, 0)
+        scores.append(Score(found, len(boxes) - found, beyond))
         progress.update()
     return scores
 
@@ -145,18 +178,17 @@ def table(photos: list[Photo], rows: list[Setting], scores: dict[Setting, list[S
     hits = sum(len(photo.hits) for photo in photos)
     faces = sum(photo.faces for photo in photos)
     lines = [
-        f"| setting | faces found of {hits} | false | in photos without faces | precision "
-        f"| recall, of all {faces} faces |",
+        f"| setting | OpenCV's hits found, of {hits} | other rectangles | beyond the photo's faces "
+        f"| in photos without faces | faces at most, of {faces} |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        found = sum(score.found for score in scores[row])
-        false = sum(score.false for score in scores[row])
-        empty = sum(s.false for p, s in zip(photos, scores[row], strict=True) if p.faces == 0)
-        lines.append(
-            f"| {row.name} | {found} | {false} | {empty} | {100 * found / (found + false):.0f} % "
-            f"| {100 * found / faces:.0f} % |"
+        found, other, beyond, at_most = (
+            sum(getattr(score, what) for score in scores[row])
+            for what in ("found", "other", "beyond", "faces")
         )
+        empty = sum(s.other for p, s in zip(photos, scores[row], strict=True) if p.faces == 0)
+        lines.append(f"| {row.name} | {found} | {other} | {beyond} | {empty} | {at_most} |")
     return "\n".join(lines)
 
 
@@ -179,8 +211,8 @@ def halves(photos: list[Photo], rows: list[Setting], scores: dict[Setting, list[
         chosen = (keeping or candidates[:1])[len(keeping) // 2]
         kept += sum(scores[chosen][i].found for i in other)
         hits += sum(scores[rows[0]][i].found for i in other)
-        false += sum(scores[chosen][i].false for i in other)
-        reference_false += sum(scores[rows[0]][i].false for i in other)
+        false += sum(scores[chosen][i].other for i in other)
+        reference_false += sum(scores[rows[0]][i].other for i in other)
     return (
         f"The number of confirmations chosen on a random half of the photos (the middle of those "
         f"that keep all its faces) and tried on the other half, {HALVES} times: "
@@ -189,20 +221,34 @@ def halves(photos: list[Photo], rows: list[Setting], scores: dict[Setting, list[
     )
 
 
-def check(reference: list[Score], default: list[Score]) -> str:
-    """Raises QualityError unless the default is as much better as it should be."""
+def check(
+    photos: list[Photo], reference: list[Score], default: list[Score], yunet: list[Score]
+) -> str:
+    """Raises QualityError unless the defaults are as much better as they should be."""
     missed = sum(a.found > b.found for a, b in zip(reference, default, strict=True))
-    false, reference_false = (sum(score.false for score in row) for row in (default, reference))
+    false, reference_false = (sum(score.other for score in row) for row in (default, reference))
     result = (
-        f"the default misses faces that OpenCV's rule finds in {missed} photos, and has {false} "
-        f"false rectangles for OpenCV's {reference_false}"
+        f"the cascade's default misses faces that OpenCV's rule finds in {missed} photos, and has "
+        f"{false} false rectangles for OpenCV's {reference_false}"
     )
     if missed > 0 or false > MOST_FALSE * reference_false:
         raise QualityError(
             f"expected no missed faces and at most {MOST_FALSE:.0%} of the false ones, found: "
             f"{result}"
         )
-    return result
+    faces = sum(photo.faces for photo in photos)
+    found, beyond = (sum(getattr(score, what) for score in yunet) for what in ("faces", "beyond"))
+    empty = sum(s.other for photo, s in zip(photos, yunet, strict=True) if photo.faces == 0)
+    of_yunet = (
+        f"YuNet's default finds at most {found} of {faces} faces, {beyond} rectangles beyond, "
+        f"{empty} in photos without faces"
+    )
+    if found < YUNET_LEAST_FACES * faces or beyond > YUNET_MOST_BEYOND or empty > 0:
+        raise QualityError(
+            f"expected {YUNET_LEAST_FACES:.0%} of the faces, at most {YUNET_MOST_BEYOND} "
+            f"rectangles beyond and none in photos without faces, found: {of_yunet}"
+        )
+    return f"{result}; {of_yunet}"
 
 
 def compare(options: argparse.Namespace) -> str:
@@ -211,8 +257,9 @@ def compare(options: argparse.Namespace) -> str:
     if not photos:
         raise OSError(f"{options.photos}: expected the photos of quality.json, found none")
     if options.check:
-        with tqdm(total=2 * len(photos), disable=None) as progress:
-            return check(*(measure(program, row, photos, progress) for row in (REFERENCE, DEFAULT)))
+        rows = (REFERENCE, DEFAULT, YUNET)
+        with tqdm(total=len(rows) * len(photos), disable=None) as progress:
+            return check(photos, *(measure(program, row, photos, progress) for row in rows))
     with tempfile.TemporaryDirectory() as folder:
         cascades = {}
         for name in OTHER_CASCADES:

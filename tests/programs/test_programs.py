@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,9 @@ from mien_tools.weights import gray
 ROOT = Path(__file__).resolve().parents[2]
 PHOTO = ROOT / "examples/images/astronaut.png"
 MODEL = ROOT / "examples/models/mini_fer.mien"
+YUNET = ROOT / "examples/models/yunet.mien"
+CASCADE = ROOT / "examples/models/haarcascade_frontalface_default.haar"
+LANDMARKS = ["right_eye", "left_eye", "nose_tip", "right_mouth_corner", "left_mouth_corner"]
 SHARED = ROOT.parent / "shared"
 
 
@@ -285,8 +289,15 @@ def test_photo_prints_json_of_the_documented_form(programs: Path):
     assert (result["image"], result["width"], result["height"]) == (str(PHOTO), 512, 512)
     assert set(result["milliseconds"]) == {"detect", "classify"}
     (face,) = result["faces"]
-    keys = ["x", "y", "width", "height", "neighbors", "expression", "probabilities"]
-    assert list(face) == keys
+    box = ["x", "y", "width", "height", "neighbors", "score"]
+    assert list(face) == [*box, "landmarks", "expression", "probabilities"]
+    assert 0.75 <= face["score"] <= 1
+    assert list(face["landmarks"]) == LANDMARKS
+    right, left = (face["landmarks"][f"{side}_eye"] for side in ("right", "left"))
+    assert face["x"] < right[0] < left[0] < face["x"] + face["width"]
+    by_cascade = run(programs / "photo", "--json", "--detector", CASCADE, PHOTO)
+    (face,) = json.loads(by_cascade.stdout)["faces"]
+    assert list(face) == [*box, "expression", "probabilities"]
     assert tuple(face["probabilities"]) == LABELS
     assert math.isclose(sum(face["probabilities"].values()), 1, abs_tol=1e-5)
     assert face["expression"] == max(face["probabilities"], key=face["probabilities"].get)
@@ -352,13 +363,13 @@ def test_photo_reads_the_smile(programs: Path):
 
 
 def test_minimal_prints_a_line_a_face(programs: Path):
-    cascade = ROOT / "examples/models/haarcascade_frontalface_default.haar"
-    done = run(programs / "minimal", MODEL, cascade, PHOTO)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("happy (")
+    for detector in (YUNET, CASCADE):
+        done = run(programs / "minimal", MODEL, detector, PHOTO)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("happy (")
     assert run(programs / "minimal", "--help").returncode == 0
     assert run(programs / "minimal").returncode == 2
-    missing = run(programs / "minimal", MODEL, cascade, "none.jpg")
+    missing = run(programs / "minimal", MODEL, YUNET, "none.jpg")
     assert (missing.returncode, missing.stderr) == (1, "minimal: none.jpg: can't fopen\n")
 
 
@@ -421,6 +432,8 @@ def test_help_explains_every_option_and_mistakes_are_named(programs: Path, progr
         (["--scale-factor", "1"], "scale_factor: expected a finite number of at least 1.0001"),
         (["--scale-factor", "nan"], "scale_factor"),
         (["--min-neighbors", "-1"], "min_neighbors: expected 0 or more, found -1"),
+        (["--min-score", "1.5"], "min_score: expected a number from 0 to 1, found 1.5"),
+        (["--max-side", "-1"], "max_side: expected 0 or more, found -1"),
         (["--min-size", "-5"], "min_size"),
         (["--min-size", "large"], "--min-size"),
         (["--views", "eleven"], "eleven not in {centre,ten}"),
@@ -431,6 +444,67 @@ def test_bad_options_are_usage_errors(programs: Path, arguments: list[str], mess
     done = run(programs / "photo", *arguments, PHOTO)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_detectors_are_told_apart_by_their_files(programs: Path):
+    detected = {}
+    for name, arguments in {
+        "default": (),
+        "yunet": ("--detector", YUNET),
+        "cascade": ("--detector", CASCADE),
+        "alias": ("--cascade", CASCADE),
+        "reduced": ("--max-side", "64"),
+        "strict": ("--min-score", "0.99"),
+        "opencv": ("--cascade", CASCADE, "--min-neighbors", "4"),
+    }.items():
+        done = run(programs / "detect", "--json", *arguments, PHOTO)
+        assert done.returncode == 0, done.stderr
+        detected[name] = json.loads(done.stdout)["faces"]
+    assert detected["default"] == detected["yunet"]
+    assert detected["cascade"] == detected["alias"] == detected["opencv"]
+    assert "landmarks" in detected["yunet"][0] and "landmarks" not in detected["cascade"][0]
+    assert [len(detected[name]) for name in ("yunet", "cascade", "strict")] == [1, 1, 0]
+    assert detected["reduced"] != detected["yunet"]
+    text = run(programs / "detect", PHOTO).stdout
+    assert re.search(r": face at x \d+, y \d+, \d+ x \d+ pixels, score 0\.\d+\n$", text)
+    text = run(programs / "detect", "--detector", CASCADE, PHOTO).stdout
+    assert re.search(r" pixels, \d+ neighbors\n$", text)
+
+
+@pytest.mark.parametrize(
+    ("detector", "option", "kind"),
+    [
+        (YUNET, "--min-neighbors", "a cascade, a .haar file"),
+        (YUNET, "--min-confirmations", "a cascade, a .haar file"),
+        (YUNET, "--scale-factor", "a cascade, a .haar file"),
+        (CASCADE, "--min-score", "YuNet, a .mien file"),
+        (CASCADE, "--max-side", "YuNet, a .mien file"),
+    ],
+)
+def test_options_of_the_other_detector_are_refused(
+    programs: Path, detector: Path, option: str, kind: str
+):
+    value = "1.2" if option == "--scale-factor" else "1"
+    done = run(programs / "detect", "--detector", detector, option, value, PHOTO)
+    assert done.returncode == 1
+    assert f"{detector}: {option} is for {kind} (--detector)" in done.stderr
+
+
+def test_the_photos_have_the_faces_of_opencv(programs: Path):
+    """tests/data/make_yunet.py: FaceDetectorYN on the photos that ship, as they are."""
+    for line in (ROOT / "tests/data/yunet_photos.jsonl").read_text().splitlines():
+        expected = json.loads(line)
+        photo = ROOT / "examples/images" / expected["photo"]
+        done = run(programs / "detect", "--json", "--max-side", "0", "--min-score", "0.3", photo)
+        found = json.loads(done.stdout)["faces"]
+        assert len(found) == len(expected["faces"])
+        for face, numbers in zip(found, expected["faces"], strict=True):
+            row = [face[key] for key in ("x", "y", "width", "height")]
+            row += [number for name in LANDMARKS for number in face["landmarks"][name]]
+            # Boxes are rounded to whole pixels.
+            np.testing.assert_allclose(row[:4], numbers[:4], rtol=0, atol=1.0)
+            np.testing.assert_allclose(row[4:], numbers[4:14], rtol=0, atol=0.5)
+            assert abs(face["score"] - numbers[14]) < 1e-3
 
 
 def test_a_confusion_matrix_is_a_png(programs: Path):
@@ -446,13 +520,17 @@ def test_wrong_models_and_cascades_are_named(programs: Path, tmp_path: Path):
         assert done.returncode == 1
         assert f"{other}: input channels: expressions are read from gray faces: " in done.stderr
         assert done.stderr.endswith(": expected 1, found 3\n")
-    cascade = ROOT / "examples/models/haarcascade_frontalface_default.haar"
-    done = run(programs / "photo", "--model", cascade, PHOTO)
+    done = run(programs / "photo", "--model", CASCADE, PHOTO)
     assert done.returncode == 1
-    assert f"{cascade}: not a Mien file of kind MIEN" in done.stderr
-    done = run(programs / "photo", "--cascade", other, PHOTO)
+    assert f"{CASCADE}: not a Mien file of kind MIEN" in done.stderr
+    done = run(programs / "photo", "--detector", other, PHOTO)
     assert done.returncode == 1
-    assert f"{other}: not a Mien file of kind HAAR" in done.stderr
+    assert (
+        f"{other}: inputs: expected the picture of 3 channels and any size of YuNet" in done.stderr
+    )
+    done = run(programs / "photo", "--detector", PHOTO, PHOTO)
+    assert done.returncode == 1
+    assert f"{PHOTO}: expected a face detector, " in done.stderr
     damaged = tmp_path / "damaged.mien"
     data = bytearray(MODEL.read_bytes())
     data[len(data) // 2] ^= 1

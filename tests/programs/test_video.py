@@ -17,7 +17,8 @@ PHOTO = ROOT / "examples/images/astronaut.png"
 WIDTH, HEIGHT = 320, 240
 SIZE = ["--width", str(WIDTH), "--height", str(HEIGHT)]
 FRAMES = 45
-KEYS = ["identity", "x", "y", "width", "height", "neighbors"]
+CASCADE = ROOT / "examples/models/haarcascade_frontalface_default.haar"
+KEYS = ["identity", "x", "y", "width", "height", "neighbors", "score", "landmarks"]
 KEYS += ["expression", "probabilities", "classified"]
 
 

@@ -8,14 +8,16 @@ namespace mien {
 
 /// What YuNet takes for a face.
 struct YuNetRule {
-  /// Faces of a lower score are left out; from 0 to 1.
-  float min_score = 0.6f;
+  /// Faces of a lower score are left out; from 0 to 1. Lower ones find more faces that are turned
+  /// away or cut off, and the first that are none.
+  float min_score = 0.75f;
   /// Of two boxes the one with the lower score is left out if their intersection over union is more
   /// than this; from 0 to 1.
   float max_overlap = 0.3f;
   /// Pictures with a longer side are reduced to it first; 0: none is. Time grows with the pixels,
-  /// and faces of fewer than ten pixels in the reduced picture are not found.
-  int max_side = 1280;
+  /// and faces of fewer than ten pixels in the reduced picture are not found; large pictures that
+  /// are not reduced lose some large faces (docs/yunet.md).
+  int max_side = 960;
 
   /// Throws Error if a value is out of its range.
   MIEN_COLD void check() const;
