@@ -44,13 +44,14 @@ void draw(const std::string& path, const ImageFile& image,
 
 int run(const PhotoOptions& options) {
   const mien::FaceFinder finder = options.load_finder();
+  mien::FaceFinder::Workspace workspace;
+  std::vector<mien::Detection> faces;
   return for_each_input(
       program_name, options.images, [&](const std::string& path, std::size_t number) {
         const ImageFile image = load_image(path);
         const mien::GrayImage gray = image.gray();
-        std::vector<mien::Detection> faces;
         const double milliseconds =
-            milliseconds_of([&] { faces = finder.find(gray.view(), options.finder()); });
+            milliseconds_of([&] { finder.find(gray.view(), options.finder(), workspace, faces); });
         print(options, path, image, faces, milliseconds);
         if (!options.output.empty()) {
           draw(numbered_path(options.output, number, options.images.size()), image, faces);

@@ -99,14 +99,15 @@ int run(const Options& options) {
     }
   }
   files.clear();
+  mien::FaceFinder::Workspace workspace;
+  std::vector<mien::Detection> detections;
   return for_each_input(
       program_name, options.images, [&](const std::string& path, std::size_t number) {
         const ImageFile image = load_image(path);
         const mien::GrayImage gray = image.gray();
         Milliseconds time;
-        std::vector<mien::Detection> detections;
         time.detect = milliseconds_of(
-            [&] { detections = reader.finder().find(gray.view(), options.finder()); });
+            [&] { reader.finder().find(gray.view(), options.finder(), workspace, detections); });
         std::vector<Face> faces;
         time.classify =
             milliseconds_of([&] { faces = reader.read(gray.view(), detections, options.crops); });
