@@ -81,8 +81,8 @@ Canvas saliency_canvas(const mien::GrayImage& photo, const std::vector<Face>& fa
   for (const Face& face : faces) {
     std::vector<mien::SaliencyMap> maps;
     for (const mien::FaceSaliency& saliency : networks) {
-      const mien::Rect region = mien::face_region(face.box, face.landmarks);
-      maps.push_back(saliency.map(photo.view(), region, face.expression, crops, workspace));
+      maps.push_back(
+          saliency.map(photo.view(), mien::face_region(face), face.expression, crops, workspace));
     }
     draw_saliency(photo, maps, canvas);
   }

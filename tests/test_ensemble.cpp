@@ -34,7 +34,8 @@ const std::string colour_path = MIEN_TEST_DATA "/tiny_colour.mien";
 const std::string cascade_path =
     MIEN_SOURCE_DIR "/examples/models/haarcascade_frontalface_default.haar";
 
-const std::vector<Rect> boxes = {{0, 0, 20, 20}, {5, 3, 9, 12}, {-2, 8, 30, 30}, {20, 10, 7, 7}};
+const std::vector<FaceRegion> boxes = {Rect{0, 0, 20, 20}, Rect{5, 3, 9, 12}, Rect{-2, 8, 30, 30},
+                                       Rect{20, 10, 7, 7}};
 
 /// tiny.mien, its first label in another spelling.
 WeightFile other_labels(const std::string& name) {
@@ -148,7 +149,7 @@ TEST_CASE("several faces give an ensemble what each gives alone, on however many
     }
   }
   Ensemble::Workspace workspace;
-  CHECK(networks.classify(photo.view(), std::vector<Rect>(), Crops::ten, workspace).empty());
+  CHECK(networks.classify(photo.view(), std::vector<FaceRegion>(), Crops::ten, workspace).empty());
 }
 
 TEST_CASE("a network counts as often as it is in an ensemble") {

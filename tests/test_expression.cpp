@@ -1,10 +1,12 @@
 // From a photo to probabilities, against Pillow and PyTorch (data/make_expressions.py).
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -48,7 +50,8 @@ TEST_CASE("boxes become the logits and probabilities that PyTorch computes") {
 TEST_CASE("several faces give what each gives alone, on however many threads") {
   const ExpressionClassifier classifier(Tiny::load(tiny_path));
   const GrayImage photo = noise_image(40, 30, 7);
-  const std::vector<Rect> boxes = {{0, 0, 20, 20}, {5, 3, 9, 12}, {-2, 8, 30, 30}, {20, 10, 7, 7}};
+  const std::vector<FaceRegion> boxes = {
+      {0, 0, 20, 20}, {5, 3, 9, 12}, {-2, 8, 30, 30}, {20, 10, 7, 7}};
   for (const Crops crops : {Crops::center, Crops::ten}) {
     for (const int threads : {1, 2, 5}) {
       CAPTURE(threads);
@@ -65,7 +68,8 @@ TEST_CASE("several faces give what each gives alone, on however many threads") {
     }
   }
   ExpressionClassifier::Workspace workspace;
-  CHECK(classifier.classify(photo.view(), std::vector<Rect>(), Crops::ten, workspace).empty());
+  CHECK(
+      classifier.classify(photo.view(), std::vector<FaceRegion>(), Crops::ten, workspace).empty());
 }
 
 TEST_CASE("a network that asks for it gets equalised faces, each by itself") {
@@ -113,21 +117,61 @@ TEST_CASE("a classifier that has seen as many faces allocates nothing") {
 }
 
 TEST_CASE("a face is a square around its box") {
-  CHECK(face_region({10, 20, 30, 30}) == Rect{10, 20, 30, 30});
-  CHECK(face_region({10, 20, 30, 40}) == Rect{5, 20, 40, 40});
-  CHECK(face_region({10, 20, 31, 20}) == Rect{10, 15, 31, 31});
+  CHECK(face_region(Rect{10, 20, 30, 30}) == Rect{10, 20, 30, 30});
+  CHECK(face_region(Rect{10, 20, 30, 40}) == Rect{5, 20, 40, 40});
+  CHECK(face_region(Rect{10, 20, 31, 20}) == Rect{10, 15, 31, 31});
+  Detection face;
+  face.box = {10, 20, 30, 40};
+  CHECK(face_region(face) == FaceRegion({5, 20, 40, 40}, 0.0));
 }
 
 TEST_CASE("a face with landmarks is as tight as FER2013's") {
-  Detection face;
-  face.box = {100, 50, 30, 40};
-  CHECK(face_region(face.box, face.landmarks) == face_region(face.box));
-  face.landmarks = Landmarks{};
   // YuNet's median box in a face of 1000 pixels that begins at (2000, 3000).
+  Detection face;
   face.box = {2074, 3009, 820, 1020};
-  CHECK(face_region(face.box, face.landmarks) == Rect{2000, 3000, 1000, 1000});
+  face.landmarks = Landmarks{};
+  face.landmarks->right_eye = {2300, 3400};
+  face.landmarks->left_eye = {2700, 3400};
+  const FaceRegion region = face_region(face);
+  CHECK(region.roll == 0.0);
+  CHECK(region.square.width == region.square.height);
+  for (const auto& [found, expected] :
+       {std::pair(region.square.x, 2000), std::pair(region.square.y, 3000),
+        std::pair(region.square.width, 1000)}) {
+    CHECK(std::abs(found - expected) < 30);
+  }
   face.box = {0, 0, 1, 0};
-  CHECK(face_region(face.box, face.landmarks).width == 1);
+  CHECK(face_region(face).square.width == 1);
+}
+
+TEST_CASE("a face that leans is cut out upright") {
+  // Eyes that lean by 20 degrees, the left one lower, are those of a face that leans by 30.
+  Detection face;
+  face.box = {100, 50, 90, 110};
+  face.landmarks = Landmarks{};
+  face.landmarks->left_eye = {93.969262f, 34.202014f};
+  const FaceRegion leaning = face_region(face);
+  CHECK(leaning.roll == doctest::Approx(30.0).epsilon(1e-5));
+  face.landmarks->left_eye = {0, -1};
+  CHECK(face_region(face).roll == -60.0);
+
+  // A quarter of a turn has pixels on pixels: columns of the photo, from below, are rows.
+  const GrayImage photo = noise_image(50, 40, 9);
+  const ExpressionClassifier classifier(Tiny::load(tiny_path));
+  const Rect square{12, 7, 20, 20};
+  GrayImage turned(square.width, square.height);
+  for (int y = 0; y < square.height; ++y) {
+    for (int x = 0; x < square.width; ++x) {
+      turned.row(y)[x] = photo.row(square.y + x)[square.x + square.width - 1 - y];
+    }
+  }
+  const Rect whole{0, 0, square.width, square.height};
+  CHECK(classifier.classify(photo.view(), FaceRegion(square, 90.0)) ==
+        classifier.classify(turned.view(), whole));
+  // Beyond the edges the edge is repeated; outside is an error.
+  CHECK_NOTHROW(classifier.classify(photo.view(), FaceRegion({-15, -15, 20, 20}, 45.0)));
+  CHECK_THROWS_AS(classifier.classify(photo.view(), FaceRegion({60, 0, 20, 20}, 45.0)), Error);
+  CHECK_THROWS_AS(classifier.classify(photo.view(), FaceRegion({6, 0, 0, 0}, 45.0)), Error);
 }
 
 TEST_CASE("faces of another size and boxes without pixels are errors") {
@@ -155,8 +199,7 @@ TEST_CASE("a reader finds and classifies the faces of gray and colour photos ali
   REQUIRE(detections.size() == 1);
   CHECK(static_cast<const Detection&>(faces[0]) == detections[0]);
   CHECK(faces[0].landmarks.has_value() == (reader.finder().yunet() != nullptr));
-  CHECK(faces[0].probabilities ==
-        reader.networks().classify(photo.view(), face_region(faces[0].box, faces[0].landmarks)));
+  CHECK(faces[0].probabilities == reader.networks().classify(photo.view(), face_region(faces[0])));
   CHECK(reader.label(faces[0].expression) == reader.labels()[faces[0].expression]);
   for (const float probability : faces[0].probabilities) {
     CHECK(probability <= faces[0].probabilities[faces[0].expression]);

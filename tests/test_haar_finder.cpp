@@ -7,7 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <mien/faces/haar/haar_finder.hpp>
-#include <mien/faces/haar/tilted_view.hpp>
+#include <mien/image/tilted_view.hpp>
 
 #include "vision_data.hpp"
 

@@ -364,7 +364,7 @@ TEST_CASE("saliency maps of faces are those of PyTorch on the crops of the face"
     const GrayImage photo = noise_image(40, 30, seed);
     const Crops crops = crop_count == 10 ? Crops::ten : Crops::center;
     const SaliencyMap map = saliency.map(photo.view(), box, crops);
-    CHECK(map.region == face_region(box));
+    CHECK(map.region == FaceRegion(box));
     CHECK(map.size == 10);
     CHECK(map.label == label);
     check_close(map.values, expected, 1e-4);

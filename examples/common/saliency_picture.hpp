@@ -97,19 +97,18 @@ inline float percentile_99(std::vector<float> values) {
   return *place;
 }
 
-/// A smoothed map for every pixel of its region, from 0 to 1 where 1 is the 99th percentile.
+/// A smoothed map for every point of its region, from 0 to 1 where 1 is the 99th percentile.
 class ScaledMap {
  public:
-  explicit ScaledMap(const SaliencyMap& map)
-      : region_(map.region), size_(map.size), values_(smoothed(map)) {
+  explicit ScaledMap(const SaliencyMap& map) : size_(map.size), values_(smoothed(map)) {
     const float largest = percentile_99(values_);
     for (float& value : values_) value = largest > 0.0f ? std::min(value / largest, 1.0f) : 0.0f;
   }
 
-  /// At a pixel of the photo in the region, between the four nearest of the map.
-  float at(int x, int y) const noexcept {
-    const Place column = place(x - region_.x);
-    const Place row = place(y - region_.y);
+  /// At a point of the face, x and y from 0 to 1, between the four nearest of the map.
+  float at(double x, double y) const noexcept {
+    const Place column = place(x);
+    const Place row = place(y);
     const auto in_row = [&](int number) {
       const float* values = values_.data() + std::ptrdiff_t{number} * size_;
       return between(values[column.first], values[column.second], column.fraction);
@@ -118,23 +117,21 @@ class ScaledMap {
   }
 
  private:
-  /// Two neighbours in a row or column of the map, and how far a pixel is from one to the other.
+  /// Two neighbours in a row or column of the map, and how far a point is from one to the other.
   struct Place {
     int first;
     int second;
     float fraction;
   };
 
-  /// Pixels are squares: `offset` of the region's pixels lie before this one.
-  Place place(int offset) const noexcept {
-    const float middle = (static_cast<float>(offset) + 0.5f) * static_cast<float>(size_) /
-                         static_cast<float>(region_.width);
+  /// The map's values stand in the middles of squares.
+  Place place(double share) const noexcept {
+    const float middle = static_cast<float>(share) * static_cast<float>(size_);
     const float position = std::clamp(middle - 0.5f, 0.0f, static_cast<float>(size_ - 1));
     const int first = static_cast<int>(position);
     return {first, std::min(first + 1, size_ - 1), position - static_cast<float>(first)};
   }
 
-  Rect region_;
   int size_;
   std::vector<float> values_;
 };
@@ -153,13 +150,30 @@ inline Canvas gray_canvas(const GrayImage& photo) {
 inline void draw_saliency(const GrayImage& photo, const std::vector<SaliencyMap>& maps,
                           Canvas& canvas) {
   const std::vector<detail::ScaledMap> scaled(maps.begin(), maps.end());
-  const Rect& region = maps.front().region;
-  const int right = std::min(region.x + region.width, photo.width());
-  const int bottom = std::min(region.y + region.height, photo.height());
-  for (int y = std::max(region.y, 0); y < bottom; ++y) {
-    for (int x = std::max(region.x, 0); x < right; ++x) {
+  const FaceRegion& region = maps.front().region;
+  const Rect& square = region.square;
+  const double roll = region.roll * std::acos(-1.0) / 180.0;
+  // From a pixel's middle to its place in the face, and how far corners reach beyond the square.
+  const double right_x = std::cos(roll) / square.width;
+  const double right_y = std::sin(roll) / square.width;
+  const double center_x = square.x + 0.5 * square.width;
+  const double center_y = square.y + 0.5 * square.height;
+  const double reach = 0.5 * square.width * (std::abs(std::cos(roll)) + std::abs(std::sin(roll)));
+  const auto first = [reach](double center) {
+    return std::max(static_cast<int>(std::floor(center - reach)), 0);
+  };
+  const auto end = [reach](double center, int size) {
+    return std::min(static_cast<int>(std::ceil(center + reach)), size);
+  };
+  for (int y = first(center_y); y < end(center_y, photo.height()); ++y) {
+    for (int x = first(center_x); x < end(center_x, photo.width()); ++x) {
+      const double from_x = x + 0.5 - center_x;
+      const double from_y = y + 0.5 - center_y;
+      const double across = 0.5 + from_x * right_x + from_y * right_y;
+      const double down = 0.5 - from_x * right_y + from_y * right_x;
+      if (across < 0.0 || across > 1.0 || down < 0.0 || down > 1.0) continue;
       float sum = 0.0f;
-      for (const detail::ScaledMap& map : scaled) sum += map.at(x, y);
+      for (const detail::ScaledMap& map : scaled) sum += map.at(across, down);
       const float mean = sum / static_cast<float>(scaled.size());
       canvas.fill({x, y, 1, 1}, detail::colored(photo.row(y)[x], mean));
     }

@@ -8,6 +8,7 @@
 
 #include <mien/config.hpp>
 #include <mien/expression_classifier.hpp>
+#include <mien/face_region.hpp>
 #include <mien/image/image.hpp>
 #include <mien/model.hpp>
 #include <mien/parallel.hpp>
@@ -47,16 +48,17 @@ class Ensemble {
   /// Replays every file's test vectors: see Model::verify. Throws Error.
   void verify() const;
 
-  /// Probabilities of the expressions of the face in a box of a gray photo, found by whatever
-  /// detector: one for each label. Throws Error if the box is empty or outside the photo.
-  std::vector<float> classify(const GrayView& photo, const Rect& box, Crops crops,
+  /// Probabilities of the expressions of the face in a region of a gray photo, or in a box, found
+  /// by whatever detector: one for each label. Throws Error if it is empty or outside the photo.
+  std::vector<float> classify(const GrayView& photo, const FaceRegion& region, Crops crops,
                               Workspace& workspace) const;
-  std::vector<float> classify(const GrayView& photo, const Rect& box,
+  std::vector<float> classify(const GrayView& photo, const FaceRegion& region,
                               Crops crops = Crops::center) const;
-  /// The same for several boxes, in batches, on the workspace's threads if there is an executor. A
-  /// face is cut out once, and resized once for all networks of the same face size.
-  std::vector<std::vector<float>> classify(const GrayView& photo, const std::vector<Rect>& boxes,
-                                           Crops crops, Workspace& workspace,
+  /// The same for several, in batches, on the workspace's threads if there is an executor. A face
+  /// is cut out once, and resized once for all networks of the same face size.
+  std::vector<std::vector<float>> classify(const GrayView& photo,
+                                           const std::vector<FaceRegion>& regions, Crops crops,
+                                           Workspace& workspace,
                                            const Executor& executor = nullptr) const;
 
  private:
@@ -77,7 +79,6 @@ std::vector<float> mean_probabilities(const std::vector<std::vector<float>>& mem
 #include <utility>
 
 #include <mien/error.hpp>
-#include <mien/image/crop.hpp>
 #include <mien/image/resize.hpp>
 #include <mien/kernels/nn/softmax.hpp>
 
@@ -125,34 +126,33 @@ MIEN_INLINE void Ensemble::verify() const {
   for (const ExpressionClassifier& member : members_) member.network().verify();
 }
 
-MIEN_INLINE std::vector<float> Ensemble::classify(const GrayView& photo, const Rect& box,
+MIEN_INLINE std::vector<float> Ensemble::classify(const GrayView& photo, const FaceRegion& region,
                                                   Crops crops, Workspace& workspace) const {
-  return classify(photo, std::vector<Rect>{box}, crops, workspace).front();
+  return classify(photo, std::vector<FaceRegion>{region}, crops, workspace).front();
 }
 
-MIEN_INLINE std::vector<float> Ensemble::classify(const GrayView& photo, const Rect& box,
+MIEN_INLINE std::vector<float> Ensemble::classify(const GrayView& photo, const FaceRegion& region,
                                                   Crops crops) const {
   Workspace workspace;
-  return classify(photo, box, crops, workspace);
+  return classify(photo, region, crops, workspace);
 }
 
-MIEN_INLINE std::vector<std::vector<float>> Ensemble::classify(const GrayView& photo,
-                                                               const std::vector<Rect>& boxes,
-                                                               Crops crops, Workspace& workspace,
-                                                               const Executor& executor) const {
+MIEN_INLINE std::vector<std::vector<float>> Ensemble::classify(
+    const GrayView& photo, const std::vector<FaceRegion>& regions, Crops crops,
+    Workspace& workspace, const Executor& executor) const {
   // One list of faces for each of face_sizes_.
   std::vector<std::vector<GrayImage>> faces(face_sizes_.size());
-  GrayImage beyond_edges;
-  for (const Rect& box : boxes) {
-    const GrayView pixels = detail::face_pixels(photo, box, beyond_edges);
+  GrayImage memory;
+  for (const FaceRegion& region : regions) {
+    const GrayView pixels = detail::face_pixels(photo, region, memory);
     for (std::size_t s = 0; s < face_sizes_.size(); ++s) {
       faces[s].push_back(resize_antialiased(pixels, face_sizes_[s], face_sizes_[s]));
     }
   }
   const std::size_t label_count = labels().size();
-  std::vector<std::vector<float>> means(boxes.size(), std::vector<float>(label_count));
+  std::vector<std::vector<float>> means(regions.size(), std::vector<float>(label_count));
   std::vector<GrayView> views;
-  views.reserve(boxes.size());
+  views.reserve(regions.size());
   for (std::size_t m = 0; m < members_.size(); ++m) {
     views.clear();
     for (const GrayImage& face : faces[size_of_member_[m]]) views.push_back(face.view());

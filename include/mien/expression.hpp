@@ -121,9 +121,9 @@ MIEN_INLINE std::vector<Face> ExpressionReader::read(const GrayView& photo,
                                                      const std::vector<Detection>& detections,
                                                      Crops crops, Workspace& workspace,
                                                      const Executor& executor) const {
-  std::vector<Rect> regions;
-  for (const Detection& detection : detections)
-    regions.push_back(face_region(detection.box, detection.landmarks));
+  std::vector<FaceRegion> regions;
+  regions.reserve(detections.size());
+  for (const Detection& detection : detections) regions.push_back(face_region(detection));
   std::vector<std::vector<float>> probabilities =
       networks_.classify(photo, regions, crops, workspace, executor);
   std::vector<Face> faces(detections.size());

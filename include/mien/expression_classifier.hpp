@@ -72,19 +72,20 @@ class ExpressionClassifier {
   /// The probabilities that belong to logits: softmax at the network's temperature.
   std::vector<float> probabilities(std::vector<float> logits) const;
 
-  /// The face that logits() takes for a box in a photo: face_region(box), brought to face_size() by
-  /// resize_antialiased. Throws Error if the box is empty or outside the photo.
-  GrayImage face(const GrayView& photo, const Rect& box) const;
+  /// The face that logits() takes for a region of a photo, upright, brought to face_size() by
+  /// resize_antialiased. Throws Error if the region is empty or outside the photo.
+  GrayImage face(const GrayView& photo, const FaceRegion& region) const;
 
-  /// Probabilities of the expressions of the face in a box of a gray photo, found by whatever
-  /// detector. Throws Error if the box is empty or outside the photo.
-  std::vector<float> classify(const GrayView& photo, const Rect& box, Crops crops,
+  /// Probabilities of the expressions of the face in a region of a gray photo, or in a box, found
+  /// by whatever detector. Throws Error if it is empty or outside the photo.
+  std::vector<float> classify(const GrayView& photo, const FaceRegion& region, Crops crops,
                               Workspace& workspace) const;
-  std::vector<float> classify(const GrayView& photo, const Rect& box,
+  std::vector<float> classify(const GrayView& photo, const FaceRegion& region,
                               Crops crops = Crops::center) const;
-  /// The same for several boxes, in batches, on the workspace's threads if there is an executor.
-  std::vector<std::vector<float>> classify(const GrayView& photo, const std::vector<Rect>& boxes,
-                                           Crops crops, Workspace& workspace,
+  /// The same for several, in batches, on the workspace's threads if there is an executor.
+  std::vector<std::vector<float>> classify(const GrayView& photo,
+                                           const std::vector<FaceRegion>& regions, Crops crops,
+                                           Workspace& workspace,
                                            const Executor& executor = nullptr) const;
 
  private:
@@ -135,16 +136,6 @@ MIEN_COLD inline Model require_classifier_of_faces(Model network) {
                   ": labels: expected the names of expressions, found none: it is no classifier"});
   }
   return network;
-}
-
-/// The pixels of a face in a photo, in `memory` where they reach beyond its edges. Throws Error if
-/// the box is empty or outside the photo.
-inline GrayView face_pixels(const GrayView& photo, const Rect& box, GrayImage& memory) {
-  if (box.width <= 0 || box.height <= 0) {
-    detail::fail({"box: expected a width and height of 1 or more, found ",
-                  detail::Digits(box.width), "x", detail::Digits(box.height)});
-  }
-  return crop(photo, face_region(box), memory);
 }
 
 }  // namespace detail
@@ -211,30 +202,31 @@ MIEN_INLINE std::vector<float> ExpressionClassifier::probabilities(
   return logits;
 }
 
-MIEN_INLINE GrayImage ExpressionClassifier::face(const GrayView& photo, const Rect& box) const {
-  GrayImage beyond_edges;
-  return resize_antialiased(detail::face_pixels(photo, box, beyond_edges), face_size(),
-                            face_size());
+MIEN_INLINE GrayImage ExpressionClassifier::face(const GrayView& photo,
+                                                 const FaceRegion& region) const {
+  GrayImage memory;
+  return resize_antialiased(detail::face_pixels(photo, region, memory), face_size(), face_size());
 }
 
 MIEN_INLINE std::vector<float> ExpressionClassifier::classify(const GrayView& photo,
-                                                              const Rect& box, Crops crops,
+                                                              const FaceRegion& region, Crops crops,
                                                               Workspace& workspace) const {
-  return probabilities(logits(face(photo, box).view(), crops, workspace));
+  return probabilities(logits(face(photo, region).view(), crops, workspace));
 }
 
 MIEN_INLINE std::vector<float> ExpressionClassifier::classify(const GrayView& photo,
-                                                              const Rect& box, Crops crops) const {
+                                                              const FaceRegion& region,
+                                                              Crops crops) const {
   Workspace workspace;
-  return classify(photo, box, crops, workspace);
+  return classify(photo, region, crops, workspace);
 }
 
 MIEN_INLINE std::vector<std::vector<float>> ExpressionClassifier::classify(
-    const GrayView& photo, const std::vector<Rect>& boxes, Crops crops, Workspace& workspace,
-    const Executor& executor) const {
+    const GrayView& photo, const std::vector<FaceRegion>& regions, Crops crops,
+    Workspace& workspace, const Executor& executor) const {
   std::vector<GrayImage> faces;
   std::vector<GrayView> views;
-  for (const Rect& box : boxes) faces.push_back(face(photo, box));
+  for (const FaceRegion& region : regions) faces.push_back(face(photo, region));
   for (const GrayImage& image : faces) views.push_back(image.view());
   std::vector<std::vector<float>> scores = logits(views, crops, workspace, executor);
   for (std::vector<float>& score : scores) score = probabilities(std::move(score));

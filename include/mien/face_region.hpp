@@ -2,8 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
-#include <optional>
 
 #include <mien/config.hpp>
 #include <mien/faces/detection.hpp>
@@ -23,30 +21,112 @@ inline Rect face_region(const Rect& box) noexcept {
   return {box.x - (side - box.width) / 2, box.y - (side - box.height) / 2, side, side};
 }
 
-/// The square that is cut out for a face that a detector found: of one without landmarks that of
-/// its box, of one of YuNet's, which has landmarks, as tight as FER2013's faces are.
-Rect face_region(const Rect& box, const std::optional<Landmarks>& landmarks) noexcept;
+/// A square of a photo, turned about its center.
+struct FaceRegion {
+  Rect square;
+  /// By how many degrees the face leans clockwise in the picture; -180 to 180.
+  double roll = 0.0;
 
+  /// The upright face in a box: face_region(box). An empty box stays empty.
+  FaceRegion(const Rect& box) noexcept
+      : square(box.width > 0 && box.height > 0 ? face_region(box) : box) {}
+  FaceRegion(int x, int y, int width, int height) noexcept
+      : FaceRegion(Rect{x, y, width, height}) {}
+  FaceRegion(const Rect& upright_square, double degrees) noexcept
+      : square(upright_square), roll(degrees) {}
+
+  friend bool operator==(const FaceRegion& a, const FaceRegion& b) noexcept {
+    return a.square == b.square && a.roll == b.roll;
+  }
+  friend bool operator!=(const FaceRegion& a, const FaceRegion& b) noexcept { return !(a == b); }
+};
+
+/// The region of a face that a detector found. Without landmarks that of its box; of YuNet's faces
+/// the square that is as tight as FER2013's, turned as the face is.
+///
+/// The rule was fitted to 2532 faces of FER2013's training images, enlarged to 72 and 144 pixels,
+/// upright and turned by 15 and 30 degrees, that YuNet finds: side 1.073 sqrt(width height), center
+/// 0.028 sides above the box's. The line of the eyes that it gives leans less than the faces, the
+/// less the smaller they are: at 144 pixels by 8 degrees of 15 and by 16 of 30. Half as much again
+/// reads PublicTest's faces best (docs/yunet.md).
+FaceRegion face_region(const Detection& face) noexcept;
+
+namespace detail {
+
+/// The pixels of a region, upright: those of the photo or, if it is turned or reaches beyond the
+/// edges, `memory`. A turned region has at most 256 x 256. Throws Error if the region is empty or
+/// outside the photo.
+GrayView face_pixels(const GrayView& photo, const FaceRegion& region, GrayImage& memory);
+/// The same, always a copy.
+GrayImage face_copy(const GrayView& photo, const FaceRegion& region);
+
+}  // namespace detail
 }  // namespace mien
 
 #if MIEN_HAS_DEFINITIONS
 
+#include <cmath>
+#include <cstdint>
+
+#include <mien/error.hpp>
+#include <mien/image/crop.hpp>
+#include <mien/image/tilted_view.hpp>
+
 namespace mien {
 
-MIEN_INLINE Rect face_region(const Rect& box, const std::optional<Landmarks>& landmarks) noexcept {
-  if (!landmarks) return face_region(box);
-  // Where YuNet's box lies in FER2013's faces: medians of faces of PublicTest, upright, in parts of
-  // the face's side.
-  constexpr double left = 0.074;
-  constexpr double top = 0.009;
-  constexpr double width = 0.82;
-  constexpr double height = 1.02;
-  const double side = 0.5 * (box.width / width + box.height / height);
-  const double x = box.x + 0.5 * box.width - (left + 0.5 * width) * side;
-  const double y = box.y + 0.5 * box.height - (top + 0.5 * height) * side;
+namespace detail {
+
+inline constexpr double radian = 57.29577951308232;  // in degrees
+
+}  // namespace detail
+
+MIEN_INLINE FaceRegion face_region(const Detection& face) noexcept {
+  if (!face.landmarks) return face.box;
+  constexpr double side_of_box = 1.073;
+  constexpr double above_center = 0.028;
+  constexpr double roll_of_eyes = 1.5;
+  constexpr double most_roll = 60.0;
+  const Rect& box = face.box;
+  const double eyes_x = double{face.landmarks->left_eye.x} - double{face.landmarks->right_eye.x};
+  const double eyes_y = double{face.landmarks->left_eye.y} - double{face.landmarks->right_eye.y};
+  const double leaning = roll_of_eyes * detail::radian * std::atan2(eyes_y, eyes_x);
+  const double degrees = std::clamp(leaning, -most_roll, most_roll);
+  const double roll = degrees / detail::radian;
+  const double side = side_of_box * std::sqrt(double(box.width) * double(box.height));
+  const double x = box.x + 0.5 * box.width + above_center * side * std::sin(roll);
+  const double y = box.y + 0.5 * box.height - above_center * side * std::cos(roll);
   const auto rounded = [](double value) { return static_cast<int>(std::lround(value)); };
-  const int whole_side = std::max(rounded(side), 1);
-  return {rounded(x), rounded(y), whole_side, whole_side};
+  const int pixels = std::max(rounded(side), 1);
+  return {{rounded(x - 0.5 * side), rounded(y - 0.5 * side), pixels, pixels}, degrees};
+}
+
+MIEN_INLINE GrayView detail::face_pixels(const GrayView& photo, const FaceRegion& region,
+                                         GrayImage& memory) {
+  const Rect& square = region.square;
+  if (square.width <= 0 || square.height <= 0) {
+    detail::fail({"box: expected a width and height of 1 or more, found ",
+                  detail::Digits(square.width), "x", detail::Digits(square.height)});
+  }
+  if (region.roll == 0.0) return crop(photo, square, memory);
+  detail::check_touches(photo, square);
+  // Networks take fewer pixels, so that larger faces may be sampled.
+  constexpr int most_pixels = 256;
+  const int side = std::min(square.width, most_pixels);
+  memory.resize(side, side);
+  constexpr double one = std::int64_t{1} << tilt_fraction_bits;
+  const double roll = region.roll / radian;
+  const auto fixed = [](double value) { return static_cast<std::int64_t>(std::llround(value)); };
+  sample_tilted(photo, fixed(one * (square.x + 0.5 * square.width)),
+                fixed(one * (square.y + 0.5 * square.height)), fixed(one * square.width / side),
+                Tilt{fixed(one * std::cos(roll)), fixed(one * std::sin(roll))}, memory);
+  return memory.view();
+}
+
+MIEN_INLINE GrayImage detail::face_copy(const GrayView& photo, const FaceRegion& region) {
+  if (region.roll == 0.0) return crop(photo, region.square);
+  GrayImage pixels;
+  face_pixels(photo, region, pixels);
+  return pixels;
 }
 
 }  // namespace mien

@@ -77,7 +77,7 @@ class Saliency {
 
 /// How much each pixel of a face matters to an expression.
 struct SaliencyMap {
-  Rect region;            ///< the part of the photo that it covers: face_region() of the box
+  FaceRegion region;      ///< the part of the photo that it covers
   int size = 0;           ///< its width and height: the network's face size
   std::size_t label = 0;  ///< the expression
   /// Row by row, the absolute derivative of the expression's logit, averaged over the crops, by the
@@ -104,19 +104,21 @@ class FaceSaliency {
   /// Reads a .mien file. Throws Error.
   static FaceSaliency load(const std::string& path);
 
-  /// The map of an expression of the face in a box of a gray photo; `label` is its index among the
-  /// network's labels. Where the network's preprocessing equalises the face's histogram, pixels are
-  /// those of the equalised face. Throws Error if the box is empty or outside the photo, or if
-  /// there is no such label.
-  SaliencyMap map(const GrayView& photo, const Rect& box, std::size_t label, Crops crops,
+  /// The map of an expression of the face in a region of a gray photo; `label` is its index among
+  /// the network's labels. Where the network's preprocessing equalises the face's histogram, pixels
+  /// are those of the equalised face. Throws Error if the region is empty or outside the photo, or
+  /// if there is no such label.
+  SaliencyMap map(const GrayView& photo, const FaceRegion& region, std::size_t label, Crops crops,
                   Workspace& workspace) const;
   /// The same for the most probable expression.
-  SaliencyMap map(const GrayView& photo, const Rect& box, Crops crops, Workspace& workspace) const;
-  SaliencyMap map(const GrayView& photo, const Rect& box, Crops crops = Crops::center) const;
+  SaliencyMap map(const GrayView& photo, const FaceRegion& region, Crops crops,
+                  Workspace& workspace) const;
+  SaliencyMap map(const GrayView& photo, const FaceRegion& region,
+                  Crops crops = Crops::center) const;
 
  private:
-  SaliencyMap map_of_face(const GrayImage& face, const Rect& box, std::size_t label, Crops crops,
-                          Workspace& workspace) const;
+  SaliencyMap map_of_face(const GrayImage& face, const FaceRegion& region, std::size_t label,
+                          Crops crops, Workspace& workspace) const;
 
   ExpressionClassifier classifier_;
   Saliency saliency_;
@@ -215,25 +217,26 @@ MIEN_INLINE FaceSaliency FaceSaliency::load(const std::string& path) {
   return FaceSaliency(WeightFile::load(path));
 }
 
-MIEN_INLINE SaliencyMap FaceSaliency::map(const GrayView& photo, const Rect& box, std::size_t label,
-                                          Crops crops, Workspace& workspace) const {
-  return map_of_face(classifier_.face(photo, box), box, label, crops, workspace);
-}
-
-MIEN_INLINE SaliencyMap FaceSaliency::map(const GrayView& photo, const Rect& box, Crops crops,
+MIEN_INLINE SaliencyMap FaceSaliency::map(const GrayView& photo, const FaceRegion& region,
+                                          std::size_t label, Crops crops,
                                           Workspace& workspace) const {
-  const GrayImage face = classifier_.face(photo, box);
-  const std::vector<float> logits = classifier_.logits(face.view(), crops, workspace.classifier_);
-  return map_of_face(face, box, largest_index(logits), crops, workspace);
+  return map_of_face(classifier_.face(photo, region), region, label, crops, workspace);
 }
 
-MIEN_INLINE SaliencyMap FaceSaliency::map(const GrayView& photo, const Rect& box,
+MIEN_INLINE SaliencyMap FaceSaliency::map(const GrayView& photo, const FaceRegion& region,
+                                          Crops crops, Workspace& workspace) const {
+  const GrayImage face = classifier_.face(photo, region);
+  const std::vector<float> logits = classifier_.logits(face.view(), crops, workspace.classifier_);
+  return map_of_face(face, region, largest_index(logits), crops, workspace);
+}
+
+MIEN_INLINE SaliencyMap FaceSaliency::map(const GrayView& photo, const FaceRegion& region,
                                           Crops crops) const {
   Workspace workspace;
-  return map(photo, box, crops, workspace);
+  return map(photo, region, crops, workspace);
 }
 
-MIEN_INLINE SaliencyMap FaceSaliency::map_of_face(const GrayImage& face, const Rect& box,
+MIEN_INLINE SaliencyMap FaceSaliency::map_of_face(const GrayImage& face, const FaceRegion& region,
                                                   std::size_t label, Crops crops,
                                                   Workspace& workspace) const {
   if (label >= classifier_.labels().size()) {
@@ -261,7 +264,7 @@ MIEN_INLINE SaliencyMap FaceSaliency::map_of_face(const GrayImage& face, const R
   }
   const auto crop_count = static_cast<float>(face_crops.of(crops).size());
   for (float& value : sum) value = std::abs(value) / crop_count;
-  return {face_region(box), face.width(), label, std::move(sum)};
+  return {region, face.width(), label, std::move(sum)};
 }
 
 }  // namespace mien

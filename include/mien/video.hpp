@@ -143,7 +143,7 @@ MIEN_INLINE const std::vector<VideoFace>& VideoReader::read(const RgbView& frame
 }
 
 MIEN_INLINE void VideoReader::classify(const GrayView& frame, const Detection& face, State& state) {
-  GrayImage pixels = crop(frame, face_region(face.box, face.landmarks));
+  GrayImage pixels = detail::face_copy(frame, face_region(face));
   // The same pixels have the same probabilities: a still picture costs the network one pass.
   if (state.is_new || !detail::same_pixels(pixels, state.pixels)) {
     const Rect whole{0, 0, pixels.width(), pixels.height()};

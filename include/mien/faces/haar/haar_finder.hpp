@@ -92,7 +92,7 @@ class HaarFinder {
 #include <string>
 
 #include <mien/error.hpp>
-#include <mien/faces/haar/tilted_view.hpp>
+#include <mien/image/tilted_view.hpp>
 
 namespace mien {
 
