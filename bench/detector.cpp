@@ -10,8 +10,8 @@
 
 #include <mien/faces/haar/cascade_program.hpp>
 #include <mien/faces/haar/cascade_scanner.hpp>
-#include <mien/faces/haar/haar_detector.hpp>
 #include <mien/faces/haar/grouping.hpp>
+#include <mien/faces/haar/haar_detector.hpp>
 #include <mien/faces/haar/level_sums.hpp>
 #include <mien/faces/haar/pyramid.hpp>
 #include <mien/image/resize.hpp>
