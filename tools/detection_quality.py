@@ -74,7 +74,7 @@ def by_cascade(
 
 REFERENCE = by_cascade("1.1, 4 neighbors (OpenCV)", "--min-neighbors", "4")
 DEFAULT = by_cascade("**default of cascades: 4 neighbors, 8 confirmations**", confirmations=8)
-YUNET = Setting("**default of YuNet: score 0.75, side 960**", ())
+YUNET = Setting("**default of YuNet: score 0.7, side 960**", ())
 
 
 @dataclass
@@ -123,7 +123,7 @@ def settings(cascades: dict[str, Path]) -> list[Setting]:
     rows.append(YUNET)
     rows += [
         Setting(f"YuNet, score {score}", ("--min-score", str(score)))
-        for score in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
+        for score in (0.5, 0.6, 0.65, 0.75, 0.8, 0.85, 0.9)
     ]
     rows += [
         Setting(f"YuNet, side {side or 'of any length'}", ("--max-side", str(side)))

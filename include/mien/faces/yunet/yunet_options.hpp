@@ -10,7 +10,7 @@ namespace mien {
 struct YuNetRule {
   /// Faces of a lower score are left out; from 0 to 1. Lower ones find more faces that are turned
   /// away or cut off, and the first that are none.
-  float min_score = 0.75f;
+  float min_score = 0.7f;
   /// Of two boxes the one with the lower score is left out if their intersection over union is more
   /// than this; from 0 to 1.
   float max_overlap = 0.3f;
