@@ -41,6 +41,7 @@ class Config:
     schedule_patience: int = option(5, "epochs that plateau waits for a better accuracy")
     label_smoothing: float = option(0.1, "share of each label spread over all classes")
     mixup: float = option(0.0, "alpha of the mixing weight's beta distribution; 0: no mixup")
+    dropout: float = option(1.0, "factor of the network's dropout probabilities; 0: no dropout")
     ema: float = option(0.998, "decay a step of the moving average of the weights; 0: no averaging")
     teacher: list[str] = option([], "checkpoints to distil from")
     distillation_weight: float = option(0.5, "share of the loss that the teachers have")
@@ -65,7 +66,8 @@ class Config:
             self._require(name, getattr(self, name) >= 0, "0 or more")
         for name in ("momentum", "ema", "label_smoothing"):
             self._require(name, 0 <= getattr(self, name) < 1, "0 or more and less than 1")
-        self._require("distillation_weight", 0 <= self.distillation_weight <= 1, "0 to 1")
+        for name in ("dropout", "distillation_weight"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "0 to 1")
         self._require("warmup_epochs", self.warmup_epochs < self.epochs, "less than epochs")
         self._require("train_usage", bool(self.train_usage), "at least one usage")
         shared = set(self.train_usage) & set(self.validation_usage)
@@ -78,8 +80,10 @@ class Config:
     def differences(self, saved: dict[str, Any]) -> list[str]:
         """The options that would make a resumed run another run than `saved`."""
         mine = asdict(self)
+        # A run from before an option existed was one with its default.
+        before = {"dropout": 1.0} | saved
         return [
-            f"{name}: expected {saved.get(name)}, found {mine[name]}"
+            f"{name}: expected {before.get(name)}, found {mine[name]}"
             for name in mine
-            if name not in PLACES and mine[name] != saved.get(name)
+            if name not in PLACES and mine[name] != before.get(name)
         ]

@@ -147,6 +147,9 @@ class Trainer:
             content = load_checkpoint(path)
             check_network(path, content, self.network.name)
             load_params(model, content["params"], path)
+        for layer in model.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p *= self.config.dropout
         if self.config.votes_weight:
             add_votes_head(model, FER_PLUS_COLUMNS)
         return self._place(model)

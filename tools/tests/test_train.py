@@ -189,6 +189,13 @@ def test_student_and_teacher_see_crops_prepared_as_each_wants(data, tmp_path, st
     np.testing.assert_allclose(*shares, atol=0.15)  # margins are 8 and 6 pixels
 
 
+def test_dropout_is_a_factor_of_the_networks_own(data, tmp_path):
+    for factor, expected in [(1.0, {0.1, 0.3}), (0.5, {0.05, 0.15}), (0.0, {0.0})]:
+        trainer = Trainer(Config("vgg10", str(data), str(tmp_path), dropout=factor, batch_size=4))
+        found = {layer.p for layer in trainer.model.modules() if isinstance(layer, nn.Dropout)}
+        assert found == expected
+
+
 def place_of(crop, face, network) -> tuple[int, int]:
     """Where in the face a crop was taken."""
     steps, size = range(network.margin + 1), network.input_size
@@ -348,6 +355,7 @@ def test_wrong_options_are_usage_errors(data, tmp_path, capsys):
     for options, message in [
         (("--network", "mega_fer"), "invalid choice: 'mega_fer'"),
         (("--epochs", 0), "mien-train: epochs: expected 1 or more, found 0"),
+        (("--dropout", 2), "mien-train: dropout: expected 0 to 1, found 2.0"),
         (("--ema", 1), "mien-train: ema: expected 0 or more and less than 1, found 1.0"),
         (("--rotation", 200), "mien-train: rotation: expected 0 to 180, found 200.0"),
         (("--device", "toaster"), "mien-train: device: expected one that PyTorch has here"),
