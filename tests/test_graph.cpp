@@ -478,6 +478,52 @@ TEST_CASE("an addition runs inside the later of the convolutions that it joins")
   check_against_definition(writer.file(), {}, random);
 }
 
+TEST_CASE("a depthwise convolution runs inside the pointwise one before it, band by band") {
+  std::mt19937 random(8);
+  // The last ones have several bands, and the last band is not as high as the others.
+  for (const TensorShape& input : {TensorShape{3, 1, 1}, TensorShape{5, 2, 9}, TensorShape{4, 7, 6},
+                                   TensorShape{2, 23, 700}, TensorShape{9, 11, 1600}}) {
+    CAPTURE(input.height);
+    CAPTURE(input.width);
+    for (const int channels : {6, 8, 19}) {
+      CAPTURE(channels);
+      GraphWriter writer(input);
+      const auto separable = [&](int value, int in) {
+        return writer.add(conv(channels, channels, 3, 1, 1, channels),
+                          {writer.add(conv(in, channels, 1), {value})});
+      };
+      const int first = writer.add(plain("ReLU"), {separable(0, input.channels)});
+      writer.output("first", first);
+      const int second = writer.add(batch_norm(channels), {separable(first, channels)});
+      const int sum = writer.add(plain("Add"), {second, first});
+      const int rectified = writer.add(plain("ReLU6"), {sum});
+      writer.output("second", rectified);
+      std::vector<std::string> steps = {"Conv2d+Conv2d+ReLU",
+                                        "Conv2d+Conv2d+BatchNorm2d+Add+ReLU6"};
+      if (input.height > 1) {
+        const int third = writer.add(plain("ReLU"), {separable(rectified, channels)});
+        writer.output("third", writer.add(pool("MaxPool2d", 2, 2, 0), {third}));
+        steps.push_back("Conv2d+Conv2d+ReLU+MaxPool2d");
+      }
+      CHECK(step_texts(Model(writer.file())) == steps);
+      check_against_definition(writer.file(), {}, random);
+    }
+  }
+}
+
+TEST_CASE("a depthwise convolution that sees more than its neighbours is a step of its own") {
+  GraphWriter writer({6, 9, 9});
+  int value = 0;
+  for (const Node& node :
+       {conv(6, 6, 3, 2, 1, 6), conv(6, 6, 5, 1, 2, 6), conv(6, 6, 3, 1, 0, 6)}) {
+    value = writer.add(node, {writer.add(conv(6, 6, 1), {value})});
+  }
+  writer.output("output", value);
+  CHECK(step_texts(Model(writer.file())) == std::vector<std::string>(6, "Conv2d"));
+  std::mt19937 random(9);
+  check_against_definition(writer.file(), {}, random);
+}
+
 TEST_CASE("a sum that broadcasts is a step of its own, in place where the larger value lies") {
   GraphWriter writer({6, 7, 7});
   const int body = writer.add(conv(6, 6, 3, 1, 1), {0});

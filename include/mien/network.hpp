@@ -350,7 +350,9 @@ struct StaticGraph {
         plan_steps(view, shapes.data(), uses.data(), is_fused.data(), steps.data());
     std::size_t sum = 0;
     for (int s = 0; s < step_count; ++s) {
-      sum += mien::multiply_adds(view, steps[static_cast<std::size_t>(s)].node, shapes.data());
+      const PlannedStep& step = steps[static_cast<std::size_t>(s)];
+      sum += mien::multiply_adds(view, step.node, shapes.data());
+      if (step.depthwise >= 0) sum += mien::multiply_adds(view, step.depthwise, shapes.data());
     }
     return sum;
   }

@@ -13,17 +13,18 @@ namespace mien {
 struct PlannedStep {
   int node = -1;
   int last = -1;  ///< whose output it writes
+  int depthwise = -1;
   int batch_norm = -1;
   int add = -1;
   int added = -1;  ///< the value that the addition takes besides
   int activation = -1;
   int pooling = -1;
 
-  static constexpr int most_nodes = 5;
+  static constexpr int most_nodes = 6;
   /// Its nodes, in the order in which they apply; returns how many.
   constexpr int nodes(std::array<int, most_nodes>& found) const {
     int count = 0;
-    for (const int n : {node, batch_norm, add, activation, pooling}) {
+    for (const int n : {node, depthwise, batch_norm, add, activation, pooling}) {
       if (n >= 0) found[static_cast<std::size_t>(count++)] = n;
     }
     return count;
@@ -49,8 +50,14 @@ constexpr bool fuse(const GraphView& graph, const TensorShape* shapes, int next,
   switch (node.layer->fused_as) {
     case FusedAs::nothing:
       return false;
+    case FusedAs::depthwise:
+      if (!allowed.depthwise || step.last != step.node) return false;
+      step.depthwise = next;
+      break;
     case FusedAs::batch_norm:
-      if (!allowed.batch_norm || step.last != step.node) return false;
+      if (!allowed.batch_norm || (step.last != step.node && step.last != step.depthwise)) {
+        return false;
+      }
       step.batch_norm = next;
       break;
     case FusedAs::add: {

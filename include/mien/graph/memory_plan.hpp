@@ -131,7 +131,9 @@ constexpr std::size_t plan_memory(PlannedBuffer* buffers, int count, int step_co
 constexpr std::size_t scratch_size(const GraphView& graph, const PlannedStep& step,
                                    const TensorShape* shapes) {
   const Node& node = graph.nodes[step.node];
-  return node.layer->scratch_size(node, shapes[graph.operand(node, 0)]);
+  const TensorShape& input = shapes[graph.operand(node, 0)];
+  return step.depthwise < 0 ? node.layer->scratch_size(node, input)
+                            : node.layer->depthwise_scratch_size(node, input, step.pooling >= 0);
 }
 
 /// Where a value lies, and how long it is needed.

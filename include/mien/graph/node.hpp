@@ -145,10 +145,11 @@ struct Fusions {
   bool add = false;
   bool activation = false;
   bool max_pool_2x2 = false;
+  bool depthwise = false;  ///< a depthwise convolution, directly behind it
 };
 
 /// What a node is to the step before it.
-enum class FusedAs { nothing, batch_norm, add, activation, max_pool };
+enum class FusedAs { nothing, depthwise, batch_norm, add, activation, max_pool };
 
 class Step;
 struct StepContext;
@@ -165,6 +166,9 @@ constexpr std::size_t no_multiply_adds(const Node&, const TensorShape&, const Te
   return 0;
 }
 constexpr std::size_t no_scratch(const Node&, const TensorShape&) {
+  return 0;
+}
+constexpr std::size_t no_depthwise_scratch(const Node&, const TensorShape&, bool) {
   return 0;
 }
 constexpr Fusions no_fusions(const Node&) {
@@ -192,6 +196,9 @@ struct LayerType {
                                const TensorShape& output) = &no_multiply_adds;
   /// Floats of scratch memory that its step needs for one image.
   std::size_t (*scratch_size)(const Node&, const TensorShape& input) = &no_scratch;
+  /// The same with a depthwise convolution fused into it, and perhaps a pooling behind that.
+  std::size_t (*depthwise_scratch_size)(const Node&, const TensorShape& input,
+                                        bool pools) = &no_depthwise_scratch;
   /// What may be fused into it.
   Fusions (*fusions)(const Node&) = &no_fusions;
   /// What it can be fused as, and whether a node with these options can.

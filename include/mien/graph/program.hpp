@@ -152,7 +152,9 @@ MIEN_COLD inline ForwardStep describe(const ShapedGraph& graph, const PlannedSte
     step.tensors += static_cast<std::size_t>(node.tensor_count);
     step.parameters += parameter_count(node);
     // A batch normalisation that is folded away multiplies nothing.
-    if (i == 0) step.multiply_adds = multiply_adds(view, n, graph.shapes().data());
+    if (n == planned.node || n == planned.depthwise) {
+      step.multiply_adds += multiply_adds(view, n, graph.shapes().data());
+    }
   }
   return step;
 }
@@ -166,6 +168,7 @@ MIEN_COLD inline std::unique_ptr<Step> make_step(const ShapedGraph& graph,
   const NodeShapes inputs(view, node, graph.shapes().data());
   StepContext context{node, inputs.inputs.data(), graph.shape(view.value_of(planned.node)),
                       tensors};
+  if (planned.depthwise >= 0) context.depthwise = &view.nodes[planned.depthwise];
   if (planned.batch_norm >= 0) context.batch_norm = &view.nodes[planned.batch_norm];
   if (planned.activation >= 0) {
     context.activation = view.nodes[planned.activation].layer->activation;

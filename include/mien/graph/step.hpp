@@ -43,6 +43,7 @@ struct StepContext {
   TensorShape output;         ///< of the node alone
   const NodeTensors& tensors;
   // What runs inside the step, if anything.
+  const Node* depthwise = nullptr;
   const Node* batch_norm = nullptr;
   kernels::Activation activation = kernels::Activation::none;
   kernels::Pooling pooling = kernels::Pooling::none;

@@ -1,5 +1,5 @@
-// 2-d convolution, with the batch normalisation, addition, activation and pooling that follow it
-// fused in.
+// 2-d convolution, with the depthwise convolution, batch normalisation, addition, activation and
+// pooling that follow it fused in.
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@
 #include <mien/graph/node.hpp>
 #include <mien/graph/step.hpp>
 #include <mien/kernels/nn/convolution/packed_convolution.hpp>
+#include <mien/kernels/nn/convolution/pointwise_depthwise.hpp>
 #include <mien/layers/window.hpp>
 
 namespace mien {
@@ -58,6 +59,11 @@ constexpr const char* check_options(const Node& node) {
   return has_sane_extent(node, window, more_options) ? nullptr : "its kernel is too large";
 }
 
+/// An image that shows what the options are: whether a window is one pixel and the like.
+constexpr TensorShape small_image(const Node& node) {
+  return {node.option(in_channels), 4, 4};
+}
+
 constexpr ShapeResult output_shape(const Node& node, const TensorShape* inputs, int) {
   if (inputs[0].channels != node.option(in_channels)) {
     return {{}, ShapeProblem::channels, node.option(in_channels)};
@@ -81,10 +87,24 @@ constexpr std::size_t multiply_adds(const Node& node, const TensorShape&,
   return tensors(node).specs[0].size() * output.pixels();
 }
 
+constexpr bool is_pointwise(const Node& node) {
+  return node.option(groups) == 1 && geometry(node, small_image(node)).is_pointwise();
+}
+
 constexpr Fusions fusions(const Node& node) {
   const bool may_be_grouped = kernels::grouped::has_small_groups(
       node.option(in_channels), node.option(out_channels), node.option(groups));
-  return {true, true, true, !is_depthwise(node) && !may_be_grouped};
+  return {true, true, true, !is_depthwise(node) && !may_be_grouped, is_pointwise(node)};
+}
+
+/// What a pointwise convolution can run inside its step.
+constexpr bool can_follow_pointwise(const Node& node) {
+  return kernels::PointwiseDepthwise::suits_depthwise(geometry(node, small_image(node)));
+}
+
+constexpr std::size_t depthwise_scratch_size(const Node& node, const TensorShape& input,
+                                             bool pools) {
+  return kernels::PointwiseDepthwise::scratch_size(geometry(node, input), pools);
 }
 
 constexpr std::size_t scratch_size(const Node& node, const TensorShape& input) {
@@ -104,7 +124,10 @@ constexpr LayerType make_type() {
   type.tensors = &tensors;
   type.multiply_adds = &multiply_adds;
   type.scratch_size = &scratch_size;
+  type.depthwise_scratch_size = &depthwise_scratch_size;
   type.fusions = &fusions;
+  type.fused_as = FusedAs::depthwise;
+  type.can_be_fused = &can_follow_pointwise;
   type.make_step = &make_step;
   return type;
 }
@@ -193,7 +216,41 @@ class ConvolutionStep final : public Step {
   kernels::PackedConvolution packed_;
 };
 
+/// A convolution's tensors, with the batch normalisation behind it.
+struct FoldedWeights {
+  MIEN_COLD FoldedWeights(const Node& node, const Node* batch_norm, const NodeTensors& tensors)
+      : weight(tensors.values(node, 0)),
+        bias(node.option(conv2d::bias) != 0 ? tensors.values(node, 1)
+                                            : std::vector<float>(static_cast<std::size_t>(
+                                                  node.option(conv2d::out_channels)))) {
+    if (batch_norm != nullptr) ChannelScale(*batch_norm, tensors).fold_into(weight, bias);
+  }
+
+  kernels::PointwiseDepthwise::Weights view() const { return {weight.data(), bias.data()}; }
+
+  std::vector<float> weight;
+  std::vector<float> bias;
+};
+
+class PointwiseDepthwiseStep final : public Step {
+ public:
+  MIEN_COLD explicit PointwiseDepthwiseStep(const StepContext& context)
+      : convolutions_(conv2d::geometry(context.node, context.inputs[0]),
+                      FoldedWeights(context.node, nullptr, context.tensors).view(),
+                      FoldedWeights(*context.depthwise, context.batch_norm, context.tensors).view(),
+                      context.activation, context.pooling) {}
+
+  void run(int count, const float* const* inputs, const float* added, float* scratch,
+           float* output) const noexcept override {
+    convolutions_.run(count, inputs[0], added, scratch, output);
+  }
+
+ private:
+  kernels::PointwiseDepthwise convolutions_;
+};
+
 MIEN_INLINE std::unique_ptr<Step> conv2d::make_step(const StepContext& context) {
+  if (context.depthwise != nullptr) return std::make_unique<PointwiseDepthwiseStep>(context);
   return std::make_unique<ConvolutionStep>(geometry(context.node, context.inputs[0]), context,
                                            context.node.option(bias) != 0);
 }

@@ -31,11 +31,20 @@ class PackedConvolution {
   void run(int count, const float* input, const float* added, float* scratch,
            float* output) const noexcept;
 
+  /// One image of another height, or with other padding above it.
+  void run_rows(const WindowGeometry& rows, const float* input, const float* added, float* scratch,
+                float* output) const noexcept {
+    run(rows, 1, input, added, scratch, output);
+  }
+
   std::size_t scratch_size() const noexcept { return method_->scratch_size(geometry_); }
   const WindowGeometry& geometry() const noexcept { return geometry_; }
   const ConvolutionMethod& method() const noexcept { return *method_; }
 
  private:
+  void run(const WindowGeometry& geometry, int count, const float* input, const float* added,
+           float* scratch, float* output) const noexcept;
+
   const KernelTable* table_;
   const ConvolutionMethod* method_;
   WindowGeometry geometry_;
@@ -79,11 +88,17 @@ MIEN_INLINE PackedConvolution::PackedConvolution(const ConvolutionMethod& method
 
 MIEN_INLINE void PackedConvolution::run(int count, const float* input, const float* added,
                                         float* scratch, float* output) const noexcept {
+  run(geometry_, count, input, added, scratch, output);
+}
+
+MIEN_INLINE void PackedConvolution::run(const WindowGeometry& geometry, int count,
+                                        const float* input, const float* added, float* scratch,
+                                        float* output) const noexcept {
   Epilogue epilogue{bias_.data()};
   epilogue.activation = activation_;
   epilogue.pooling = pooling_;
   epilogue.added = added;
-  method_->run(*table_, geometry_, count, input, weight_.data(), epilogue, scratch, output);
+  method_->run(*table_, geometry, count, input, weight_.data(), epilogue, scratch, output);
 }
 
 }  // namespace mien::kernels
