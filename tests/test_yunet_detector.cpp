@@ -260,16 +260,45 @@ TEST_CASE("YuNet names options out of their ranges and networks that are others"
 TEST_CASE("cells whose numbers are not finite are no faces") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float huge = std::numeric_limits<float>::max();
-  const std::array<float, 4> scores{1, 1, 1, 2};  // beyond 1 counts as 1
-  const std::array<float, 16> boxes{nan, 0, 0, 0, 0, 0, huge, 0, 0, huge, 0, 0, 0.5f, 0.5f, 0, 1};
-  const std::array<float, 40> keypoints{};
+  const std::array<std::array<float, 4>, 6> boxes{{{nan, 0, 0, 0},
+                                                   {0, 0, huge, 0},
+                                                   {0, huge, 0, 0},
+                                                   {0.5f, 0.5f, 0, 1},
+                                                   {0, 0, 0, 0},
+                                                   {0, 0, 0, 0}}};
+  std::array<std::array<float, detail::YuNetGrid::channels>, 6> cells{};
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    cells[i][0] = i == 4 ? nan : 40.0f;
+    cells[i][1] = i == 5 ? nan : 40.0f;
+    std::copy(boxes[i].begin(), boxes[i].end(), cells[i].begin() + 2);
+  }
   std::vector<detail::YuNetCandidate> candidates;
-  detail::append_candidates({8, 2, 2, scores.data(), scores.data(), boxes.data(), keypoints.data()},
-                            0.5f, candidates);
+  detail::append_candidates({8, 3, 2, cells.front().data()}, 0.5f, candidates);
   REQUIRE(candidates.size() == 1);
   CHECK(candidates[0].score == 1.0f);
   CHECK(candidates[0].x == 12.0f - 4.0f);
   CHECK(candidates[0].width == 8.0f);
   CHECK(candidates[0].height == doctest::Approx(8 * std::exp(1.0)));
   CHECK(candidates[0].landmarks[4] == Point{8, 8});
+}
+
+TEST_CASE("cells are candidates from their score on, which is a sigmoid's") {
+  for (const float min_score : {0.0f, 0.1f, 0.5f, 0.75f, 0.99f, 1.0f}) {
+    CAPTURE(min_score);
+    for (float logit = -20; logit < 25; logit += 0.37f) {
+      for (const float other : {-3.0f, 0.0f, 1.5f, 18.0f}) {
+        std::array<float, detail::YuNetGrid::channels> cell{logit, other};
+        std::vector<detail::YuNetCandidate> candidates;
+        detail::append_candidates({8, 1, 1, cell.data()}, min_score, candidates);
+        const auto sigmoid = [](float x) { return 1 / (1 + std::exp(-double{x})); };
+        const double score = std::sqrt(sigmoid(logit) * sigmoid(other));
+        CAPTURE(logit);
+        CAPTURE(other);
+        if (std::abs(score - double{min_score}) > 1e-6) {
+          CHECK(candidates.size() == (score > double{min_score} ? 1u : 0u));
+        }
+        if (!candidates.empty()) CHECK(candidates[0].score == doctest::Approx(score));
+      }
+    }
+  }
 }

@@ -75,6 +75,8 @@ class Model {
 
   /// The network's, as in the file.
   const std::string& name() const noexcept;
+  /// What it was made from; a network of a fixed input size keeps no tensors there.
+  const WeightFile& file() const noexcept;
   /// The file that the weights came from, or what stood for it.
   const std::string& file_name() const noexcept;
   const Preprocessing& preprocessing() const noexcept;
@@ -226,6 +228,9 @@ MIEN_INLINE Model::Model(const WeightFile& file) : state_(std::make_shared<const
 
 MIEN_INLINE const std::string& Model::name() const noexcept {
   return state_->file.graph().name;
+}
+MIEN_INLINE const WeightFile& Model::file() const noexcept {
+  return state_->file;
 }
 MIEN_INLINE const std::string& Model::file_name() const noexcept {
   return state_->file.name();

@@ -16,13 +16,14 @@ inline constexpr std::array<int, 3> yunet_strides = {8, 16, 32};
 
 /// What the network puts out for a grid, cell by cell and row by row.
 struct YuNetGrid {
+  /// The numbers of a cell: logits of class and object; the box's centre x and y, and the
+  /// logarithms of its width and height; x and y of each landmark.
+  static constexpr int channels = 2 + 4 + 10;
+
   int stride;
   int rows;
   int columns;
-  const float* classes;    ///< 1 for each cell
-  const float* objects;    ///< 1 for each cell
-  const float* boxes;      ///< 4: centre x and y, logarithms of width and height
-  const float* keypoints;  ///< 10: x and y of each landmark
+  const float* cells;
 };
 
 /// A face that a cell reports, in pixels of the network's picture. Its box is finite.
@@ -48,19 +49,35 @@ void append_candidates(const YuNetGrid& grid, float min_score,
 
 namespace mien::detail {
 
+inline float sigmoid(float logit) noexcept {
+  return 1.0f / (1.0f + std::exp(-logit));
+}
+
+/// A logit that each of a cell's two has at least if its score is `min_score`: neither factor of a
+/// product of probabilities is less than the product. Nearly all cells stay below it, and need no
+/// exponential.
+inline float least_logit(float min_score) noexcept {
+  const double least = double{min_score} * double{min_score};
+  // For rounding; and single precision rounds 1 / (1 + exp(-17)) to 1.
+  constexpr double margin = 1e-3;
+  constexpr double certain = 16.0;
+  return static_cast<float>(std::min(std::log(least / (1.0 - least)) - margin, certain));
+}
+
 MIEN_INLINE void append_candidates(const YuNetGrid& grid, float min_score,
                                    std::vector<YuNetCandidate>& candidates) {
   const auto stride = static_cast<float>(grid.stride);
-  std::size_t cell = 0;
+  const float least = least_logit(min_score);
+  const float* cell = grid.cells;
   for (int row = 0; row < grid.rows; ++row) {
-    for (int column = 0; column < grid.columns; ++column, ++cell) {
-      const float score = std::sqrt(std::clamp(grid.classes[cell], 0.0f, 1.0f) *
-                                    std::clamp(grid.objects[cell], 0.0f, 1.0f));
+    for (int column = 0; column < grid.columns; ++column, cell += YuNetGrid::channels) {
+      if (!(cell[0] >= least && cell[1] >= least)) continue;
+      const float score = std::sqrt(sigmoid(cell[0]) * sigmoid(cell[1]));
       if (!(score >= min_score)) continue;
       const auto left = static_cast<float>(column);
       const auto top = static_cast<float>(row);
-      const float* const box = grid.boxes + 4 * cell;
-      const float* const points = grid.keypoints + 10 * cell;
+      const float* const box = cell + 2;
+      const float* const points = cell + 6;
       YuNetCandidate& found = candidates.emplace_back();
       found.score = score;
       found.width = std::exp(box[2]) * stride;

@@ -3,7 +3,7 @@
 //
 // For each picture:
 //   picture.hpp      reduces it if it is large, and pads it to multiples of 32
-//   (the Model)      puts out scores, boxes and landmarks for the cells of three grids
+//   yunet_network.hpp  puts out scores, boxes and landmarks for the cells of three grids
 //   candidates.hpp   makes faces of the cells whose score is high enough
 //   suppression.hpp  keeps the best of those that overlap
 // docs/yunet.md explains it all.
@@ -11,7 +11,9 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <mien/config.hpp>
@@ -19,6 +21,7 @@
 #include <mien/faces/yunet/candidates.hpp>
 #include <mien/faces/yunet/picture.hpp>
 #include <mien/faces/yunet/suppression.hpp>
+#include <mien/faces/yunet/yunet_network.hpp>
 #include <mien/faces/yunet/yunet_options.hpp>
 #include <mien/image/image.hpp>
 #include <mien/model.hpp>
@@ -70,9 +73,11 @@ class YuNetDetector {
   template <class Image>
   void look(const Image& image, const Look& at, const YuNetOptions& options, Workspace& workspace,
             std::vector<Detection>& found) const;
-  void run_network(const Size& padded, float min_score, Workspace& workspace) const;
+  void run_network(const Size& padded, detail::YuNetNetwork::Colors colors, float min_score,
+                   Workspace& workspace) const;
 
   Model network_;
+  std::shared_ptr<const detail::YuNetNetwork> running_;
 };
 
 /// The memory of a search, reused from image to image: from the second image of a size on, a search
@@ -82,7 +87,7 @@ class YuNetDetector::Workspace {
   friend class YuNetDetector;
 
   detail::YuNetPicture picture_;
-  Model::Workspace network_;
+  detail::AlignedBuffer arena_;
   std::vector<float> outputs_;
   std::vector<detail::YuNetCandidate> candidates_;
   detail::Suppression suppression_;
@@ -95,7 +100,6 @@ class YuNetDetector::Workspace {
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 
 #include <mien/error.hpp>
@@ -103,19 +107,6 @@ class YuNetDetector::Workspace {
 namespace mien {
 
 namespace detail {
-
-/// An output of the network: its name in OpenCV Zoo's model, and its numbers for a cell.
-struct YuNetOutput {
-  std::string_view name;
-  int channels;
-};
-
-/// For each of yunet_strides, in the order of YuNetGrid.
-inline constexpr std::array<std::array<YuNetOutput, 4>, 3> yunet_outputs = {{
-    {{{"cls_8", 1}, {"obj_8", 1}, {"bbox_8", 4}, {"kps_8", 10}}},
-    {{{"cls_16", 1}, {"obj_16", 1}, {"bbox_16", 4}, {"kps_16", 10}}},
-    {{{"cls_32", 1}, {"obj_32", 1}, {"bbox_32", 4}, {"kps_32", 10}}},
-}};
 
 MIEN_COLD inline Model require_yunet(Model network) {
   const auto refuse = [&network](const char* what, const std::string& expected,
@@ -192,7 +183,8 @@ inline bool is_within(const Rect& box, const SearchLimits& limits) noexcept {
 }  // namespace detail
 
 MIEN_INLINE YuNetDetector::YuNetDetector(Model network)
-    : network_(detail::require_yunet(std::move(network))) {}
+    : network_(detail::require_yunet(std::move(network))),
+      running_(std::make_shared<const detail::YuNetNetwork>(network_.file())) {}
 
 MIEN_INLINE YuNetDetector YuNetDetector::load(const std::string& path) {
   return YuNetDetector(Model::load(path));
@@ -261,7 +253,9 @@ void YuNetDetector::look(const Image& image, const Look& at, const YuNetOptions&
                          Workspace& workspace, std::vector<Detection>& found) const {
   if (at.region.width <= 0 || at.region.height <= 0) return;
   workspace.picture_.set(detail::part_of(image, at.region), at.reduced, at.padded);
-  run_network(at.padded, options.min_score, workspace);
+  constexpr auto colors =
+      std::is_same_v<Image, GrayView> ? detail::YuNetNetwork::gray : detail::YuNetNetwork::bgr;
+  run_network(at.padded, colors, options.min_score, workspace);
   const float scale_x = static_cast<float>(at.region.width) / static_cast<float>(at.reduced.width);
   const float scale_y =
       static_cast<float>(at.region.height) / static_cast<float>(at.reduced.height);
@@ -288,37 +282,28 @@ void YuNetDetector::look(const Image& image, const Look& at, const YuNetOptions&
 }
 
 /// The candidates in the workspace's picture.
-MIEN_INLINE void YuNetDetector::run_network(const Size& padded, float min_score,
-                                            Workspace& workspace) const {
+MIEN_INLINE void YuNetDetector::run_network(const Size& padded, detail::YuNetNetwork::Colors colors,
+                                            float min_score, Workspace& workspace) const {
+  const std::shared_ptr<const Program> program = running_->program(padded, colors);
+  if (workspace.arena_.size() < program->arena_size()) {
+    workspace.arena_ = detail::AlignedBuffer(program->arena_size());
+  }
+  const std::vector<TensorShape>& shapes = program->output_shapes();
   std::size_t size = 0;
-  std::array<std::size_t, detail::yunet_strides.size()> cells{};
-  for (std::size_t grid = 0; grid < cells.size(); ++grid) {
-    const int stride = detail::yunet_strides[grid];
-    cells[grid] = static_cast<std::size_t>(padded.width / stride) *
-                  static_cast<std::size_t>(padded.height / stride);
-    for (const detail::YuNetOutput& output : detail::yunet_outputs[grid]) {
-      size += cells[grid] * static_cast<std::size_t>(output.channels);
-    }
-  }
+  for (const TensorShape& shape : shapes) size += shape.size();
   workspace.outputs_.resize(size);
-  std::array<NamedOutput, 12> outputs{};
+  std::array<float*, detail::yunet_strides.size()> outputs{};
   float* to = workspace.outputs_.data();
-  for (std::size_t grid = 0, i = 0; grid < cells.size(); ++grid) {
-    for (const detail::YuNetOutput& output : detail::yunet_outputs[grid]) {
-      outputs[i++] = {output.name, to};
-      to += cells[grid] * static_cast<std::size_t>(output.channels);
-    }
+  for (std::size_t grid = 0; grid < outputs.size(); ++grid) {
+    outputs[grid] = to;
+    to += shapes[grid].size();
   }
-  const NamedInput input{network_.inputs().front().name, workspace.picture_.values()};
-  network_.forward({padded.height, padded.width}, &input, 1, outputs.data(), outputs.size(),
-                   workspace.network_);
+  const float* const picture = workspace.picture_.values();
+  program->run(1, &picture, outputs.data(), workspace.arena_.data());
   workspace.candidates_.clear();
-  for (std::size_t grid = 0; grid < cells.size(); ++grid) {
-    const int stride = detail::yunet_strides[grid];
-    const NamedOutput* const of_grid = &outputs[4 * grid];
+  for (std::size_t grid = 0; grid < outputs.size(); ++grid) {
     detail::append_candidates(
-        {stride, padded.height / stride, padded.width / stride, of_grid[0].values,
-         of_grid[1].values, of_grid[2].values, of_grid[3].values},
+        {detail::yunet_strides[grid], shapes[grid].height, shapes[grid].width, outputs[grid]},
         min_score, workspace.candidates_);
   }
 }
