@@ -1,10 +1,12 @@
-// Times the face detector on pictures of growing size and with growing smallest faces, and the
-// steps of one detection, at all levels of its pyramid and at each.
+// Times the face detectors. The cascade's on pictures of growing size and with growing smallest
+// faces, and the steps of one detection, at all levels of its pyramid and at each; YuNet's on
+// pictures of growing size, and its steps.
 //
-//   detector [--image=FILE] [--cascade=FILE.haar] [Google Benchmark's options]
+//   detector [--image=FILE] [--cascade=FILE.haar] [--yunet=FILE.mien] [Google Benchmark's options]
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,11 @@
 #include <mien/faces/haar/haar_detector.hpp>
 #include <mien/faces/haar/level_sums.hpp>
 #include <mien/faces/haar/pyramid.hpp>
+#include <mien/faces/yunet/candidates.hpp>
+#include <mien/faces/yunet/picture.hpp>
+#include <mien/faces/yunet/suppression.hpp>
+#include <mien/faces/yunet/yunet_detector.hpp>
+#include <mien/faces/yunet/yunet_network.hpp>
 #include <mien/image/resize.hpp>
 #include <mien/image/resize_plan.hpp>
 
@@ -154,6 +161,80 @@ void register_steps(const HaarDetector& detector, const GrayImage& picture) {
   }
 }
 
+void time_yunet(benchmark::State& state, const YuNetDetector& detector, const GrayImage& picture) {
+  YuNetOptions options;
+  options.max_side = 0;
+  YuNetDetector::Workspace workspace;
+  std::vector<Detection> faces;
+  for (auto _ : state) detector.detect(picture.view(), options, workspace, faces);
+  state.counters["faces"] = static_cast<double>(faces.size());
+}
+
+/// A detection's parts, one after the other.
+class YuNetSteps {
+ public:
+  YuNetSteps(const YuNetDetector& detector, const GrayImage& picture)
+      : picture_(picture.view()),
+        padded_{detail::yunet_side(picture.width()), detail::yunet_side(picture.height())},
+        program_(detail::YuNetNetwork(detector.network().file())
+                     .program(padded_, detail::YuNetNetwork::gray)),
+        arena_(program_->arena_size()) {
+    for (const TensorShape& shape : program_->output_shapes()) {
+      outputs_.emplace_back(shape.size());
+    }
+    for (std::vector<float>& output : outputs_) output_places_.push_back(output.data());
+    fill();
+    run_network();
+  }
+
+  void fill() { input_.set(picture_, {picture_.width, picture_.height}, padded_); }
+  void run_network() {
+    const float* const input = input_.values();
+    program_->run(1, &input, output_places_.data(), arena_.data());
+  }
+  void decode() {
+    const YuNetOptions options;
+    candidates_.clear();
+    for (std::size_t grid = 0; grid < outputs_.size(); ++grid) {
+      const TensorShape& shape = program_->output_shapes()[grid];
+      detail::append_candidates(
+          {detail::yunet_strides[grid], shape.height, shape.width, output_places_[grid]},
+          options.min_score, candidates_);
+    }
+    benchmark::DoNotOptimize(suppression_.run(candidates_, options.max_overlap).data());
+  }
+
+ private:
+  GrayView picture_;
+  Size padded_;
+  std::shared_ptr<const Program> program_;
+  detail::YuNetPicture input_;
+  std::vector<std::vector<float>> outputs_;
+  std::vector<float*> output_places_;
+  mien::detail::AlignedBuffer arena_;
+  std::vector<detail::YuNetCandidate> candidates_;
+  detail::Suppression suppression_;
+};
+
+template <auto step>
+void time_yunet_step(benchmark::State& state, const YuNetDetector& detector,
+                     const GrayImage& picture) {
+  YuNetSteps steps(detector, picture);
+  for (auto _ : state) (steps.*step)();
+}
+
+void register_yunet(const YuNetDetector& detector, const GrayImage& picture) {
+  const std::string name = "yunet/" + to_string({picture.width(), picture.height()});
+  const auto add = [&](const char* step, auto* function) {
+    benchmark::RegisterBenchmark((name + step).c_str(), function, detector, picture)
+        ->Unit(benchmark::kMillisecond);
+  };
+  add("", &time_yunet);
+  add("/picture", &time_yunet_step<&YuNetSteps::fill>);
+  add("/network", &time_yunet_step<&YuNetSteps::run_network>);
+  add("/decoding_and_suppression", &time_yunet_step<&YuNetSteps::decode>);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -161,10 +242,17 @@ int main(int argc, char** argv) {
       take_option(argc, argv, "--image=", MIEN_EXAMPLES_DIR "/images/astronaut.png");
   const std::string cascade = take_option(
       argc, argv, "--cascade=", MIEN_EXAMPLES_DIR "/models/haarcascade_frontalface_default.haar");
+  const std::string yunet =
+      take_option(argc, argv, "--yunet=", MIEN_EXAMPLES_DIR "/models/yunet.mien");
   return run_benchmarks(argc, argv, [&] {
+    const YuNetDetector yunet_detector = YuNetDetector::load(yunet);
     const HaarDetector detector(Cascade::load(cascade));
     const GrayImage photo = examples::load_image(image).gray();
     register_steps(detector, fill(photo.view(), {640, 480}));
+    for (const Size size :
+         {Size{160, 128}, Size{320, 256}, Size{640, 480}, Size{1280, 960}, Size{1920, 1080}}) {
+      register_yunet(yunet_detector, fill(photo.view(), size));
+    }
     for (const Size size : {Size{320, 240}, Size{640, 480}, Size{1280, 720}, Size{1920, 1080}}) {
       const GrayImage picture = fill(photo.view(), size);
       for (const int smallest_face : {0, 30, 60, 80, 120}) {
