@@ -7,8 +7,8 @@
 //   instead of eight of 1 to 10, which leave most of a vector's lanes empty.
 // - Scores stay logits: candidates.hpp takes the sigmoid where it matters.
 //
-// Together a detection takes 0.85 of the time at 640x480 pixels of gray (AVX2, Zen 3; both builds in
-// turns beside other programs).
+// Together a detection takes 0.85 of the time at 640x480 pixels of gray (AVX2, Zen 3; both builds
+// in turns beside other programs).
 #pragma once
 
 #include <array>
@@ -125,7 +125,7 @@ class YuNetNetwork::Builder {
   }
 
  private:
-  /// The nodes of a head; `sigmoid` is none where it is negative.
+  /// The nodes of a head; negative where there is none.
   struct Head {
     std::array<int, 3> nodes{-1, -1, -1};  ///< pointwise, depthwise, sigmoid
     int features = -1;                     ///< the value that it takes
