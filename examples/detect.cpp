@@ -7,6 +7,7 @@
 #include <mien/faces/face_finder.hpp>
 
 #include "common/drawing.hpp"
+#include "common/face_labels.hpp"
 #include "common/image_file.hpp"
 #include "common/output_file.hpp"
 #include "common/photo_options.hpp"
@@ -33,12 +34,12 @@ void print(const PhotoOptions& options, const std::string& path, const ImageFile
 
 void draw(const std::string& path, const ImageFile& image,
           const std::vector<mien::Detection>& faces) {
-  constexpr Color frame{80, 220, 100};
-  Canvas canvas(image);
+  std::vector<FaceLabel> labels;
   for (const mien::Detection& face : faces) {
-    canvas.draw_box(face.box, frame);
-    canvas.draw_label(face.box, confidence_text(face), frame);
+    labels.push_back({face.box, okabe_ito::sky_blue, confidence_text(face), "", ""});
   }
+  Canvas canvas(image);
+  draw_faces(labels, canvas);
   write_png(path, canvas);
 }
 

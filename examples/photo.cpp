@@ -7,8 +7,10 @@
 
 #include <mien/mien.hpp>
 
+#include "common/answer_options.hpp"
 #include "common/crops_option.hpp"
 #include "common/drawing.hpp"
+#include "common/face_labels.hpp"
 #include "common/image_file.hpp"
 #include "common/model_option.hpp"
 #include "common/output_file.hpp"
@@ -28,16 +30,13 @@ struct Options : PhotoOptions {
   std::vector<std::string> models;
   mien::Crops crops = mien::Crops::center;
   std::string saliency;
+  AnswerOptions answer;
 };
 
 struct Milliseconds {
   double detect = 0.0;
   double classify = 0.0;
 };
-
-std::string percent(float probability) {
-  return std::to_string(std::lround(100.0f * probability)) + " %";
-}
 
 void print(const Options& options, const ExpressionReader& reader, const std::string& path,
            const ImageFile& image, const std::vector<Face>& faces, const Milliseconds& time) {
@@ -61,15 +60,11 @@ void print(const Options& options, const ExpressionReader& reader, const std::st
   }
 }
 
-void draw(const std::string& path, const ExpressionReader& reader, Canvas canvas,
-          const std::vector<Face>& faces) {
-  constexpr Color frame{80, 220, 100};
-  for (const Face& face : faces) {
-    canvas.draw_box(face.box, frame);
-    canvas.draw_label(
-        face.box,
-        reader.label(face.expression) + " " + percent(face.probabilities[face.expression]), frame);
-  }
+void draw(const std::string& path, const Options& options, const ExpressionReader& reader,
+          Canvas canvas, const std::vector<Face>& faces) {
+  std::vector<FaceLabel> labels;
+  for (const Face& face : faces) labels.push_back(face_label(reader, face, options.answer));
+  draw_faces(labels, canvas);
   write_png(path, canvas);
 }
 
@@ -113,11 +108,11 @@ int run(const Options& options) {
             milliseconds_of([&] { faces = reader.read(gray.view(), detections, options.crops); });
         print(options, reader, path, image, faces, time);
         if (!options.output.empty()) {
-          draw(numbered_path(options.output, number, options.images.size()), reader, Canvas(image),
-               faces);
+          draw(numbered_path(options.output, number, options.images.size()), options, reader,
+               Canvas(image), faces);
         }
         if (!options.saliency.empty()) {
-          draw(numbered_path(options.saliency, number, options.images.size()), reader,
+          draw(numbered_path(options.saliency, number, options.images.size()), options, reader,
                saliency_canvas(gray, faces, options.crops, saliency), faces);
         }
       });
@@ -131,6 +126,7 @@ int main(int argc, char** argv) {
   add_photo_options(app, options);
   add_model_option(app, options.models, "the mean of the networks' probabilities");
   add_crops_option(app, options.crops);
+  add_answer_options(app, options.answer);
   add_saliency_option(app, options.saliency);
   int status = success;
   if (!parse_command_line(app, argc, argv, status)) return status;

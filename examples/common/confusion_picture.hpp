@@ -31,20 +31,20 @@ inline Color shade(double share) noexcept {
 /// its shade and in percent, its share of the row.
 inline Canvas draw_confusion(const ConfusionMatrix& matrix, const std::vector<std::string>& labels,
                              const std::string& title) {
-  constexpr int scale = 2;
+  constexpr int text_height = 18;
   constexpr int padding = 8;
   constexpr Color black{0, 0, 0};
   constexpr Color white{255, 255, 255};
   const auto draw_centred = [](Canvas& canvas, const Rect& cell, const std::string& text,
                                Color color) {
-    const Size size = Canvas::text_size(text, scale);
+    const Size size = Canvas::text_size(text, text_height);
     canvas.draw_text(cell.x + (cell.width - size.width) / 2,
-                     cell.y + (cell.height - size.height) / 2, text, scale, color);
+                     cell.y + (cell.height - size.height) / 2, text, text_height, color);
   };
 
-  Size cell = Canvas::text_size("00000", scale);
+  Size cell = Canvas::text_size("00000", text_height);
   for (const std::string& label : labels) {
-    cell.width = std::max(cell.width, Canvas::text_size(label, scale).width);
+    cell.width = std::max(cell.width, Canvas::text_size(label, text_height).width);
   }
   cell.width += 2 * padding;
   cell.height = 2 * cell.height + 2 * padding;
@@ -54,12 +54,12 @@ inline Canvas draw_confusion(const ConfusionMatrix& matrix, const std::vector<st
   const int columns = static_cast<int>(labels.size()) + 1;
   Size size{columns * cell.width + padding, top + columns * cell.height + padding};
   for (const std::string& line : heading) {
-    size.width = std::max(size.width, Canvas::text_size(line, scale).width + 2 * padding);
+    size.width = std::max(size.width, Canvas::text_size(line, text_height).width + 2 * padding);
   }
 
   Canvas canvas(size.width, size.height, white);
   for (std::size_t i = 0; i < heading.size(); ++i) {
-    canvas.draw_text(padding, padding + static_cast<int>(i) * line_height, heading[i], scale,
+    canvas.draw_text(padding, padding + static_cast<int>(i) * line_height, heading[i], text_height,
                      black);
   }
   const auto cell_at = [&](std::size_t row, std::size_t column) {

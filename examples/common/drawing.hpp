@@ -6,16 +6,15 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <vector>
 
-#include <stb/stb_easy_font.h>
 #include <stb/stb_image_write.h>
 
 #include <mien/error.hpp>
 #include <mien/image/image.hpp>
 
+#include "font.hpp"
 #include "image_file.hpp"
 #include "output_file.hpp"
 
@@ -27,10 +26,27 @@ struct Color {
   std::uint8_t blue = 0;
 };
 
-/// Black or white, whichever is easier to read on `ground`.
+/// How bright a color is to the eye, from 0 to 1: the relative luminance of WCAG 2.2.
+inline double luminance(Color color) noexcept {
+  const auto linear = [](std::uint8_t value) {
+    const double share = value / 255.0;
+    return share <= 0.04045 ? share / 12.92 : std::pow((share + 0.055) / 1.055, 2.4);
+  };
+  return 0.2126 * linear(color.red) + 0.7152 * linear(color.green) + 0.0722 * linear(color.blue);
+}
+
+/// WCAG 2.2's contrast ratio, from 1 to 21. It asks for 4.5 for text.
+inline double contrast_ratio(Color a, Color b) noexcept {
+  const double first = luminance(a) + 0.05;
+  const double second = luminance(b) + 0.05;
+  return std::max(first, second) / std::min(first, second);
+}
+
+/// Black or white, whichever is easier to read on `ground`: a ratio of 4.58 at least.
 inline Color contrast(Color ground) noexcept {
-  const int brightness = 2 * ground.red + 5 * ground.green + ground.blue;
-  return brightness > 8 * 128 ? Color{0, 0, 0} : Color{255, 255, 255};
+  constexpr Color black{0, 0, 0};
+  constexpr Color white{255, 255, 255};
+  return contrast_ratio(black, ground) >= contrast_ratio(white, ground) ? black : white;
 }
 
 /// R, G, B pixels to draw on. What lies outside is left out.
@@ -70,71 +86,43 @@ class Canvas {
     }
   }
 
-  /// A frame `line_width()` pixels wide along the inner edge of `box`.
-  void draw_box(const Rect& box, Color color) noexcept {
-    const int line = line_width();
+  /// A frame `line` pixels wide along the inner edge of `box`.
+  void draw_box(const Rect& box, Color color, int line) noexcept {
     fill({box.x, box.y, box.width, line}, color);
     fill({box.x, box.y + box.height - line, box.width, line}, color);
     fill({box.x, box.y, line, box.height}, color);
     fill({box.x + box.width - line, box.y, line, box.height}, color);
   }
 
-  /// Text on a ground of `color`, above `box` or, where there is no room, inside it.
-  void draw_label(const Rect& box, const std::string& text, Color color) {
-    const int scale = text_scale();
-    const int padding = 2 * scale;
-    const Size size = text_size(text, scale);
-    const int label_width = size.width + 2 * padding;
-    const int label_height = size.height + padding;
-    const int x = std::max(std::min(box.x, width_ - label_width), 0);
-    const int y = box.y >= label_height ? box.y - label_height : box.y;
-    fill({x, y, label_width, label_height}, color);
-    draw_text(x + padding, y + padding, text, scale, contrast(color));
-  }
-
-  /// Text whose letters are 7 * `scale` pixels high, from (x, y) to the right and down. Lines end
-  /// with '\n'; what is not printable ASCII becomes '?'.
-  void draw_text(int x, int y, const std::string& text, int scale, Color color) {
-    // stb_easy_font writes quads of four vertices: x, y, z as floats and four bytes of colour.
-    constexpr std::size_t vertex_bytes = 16;
-    constexpr std::size_t quad_bytes = 4 * vertex_bytes;
-    constexpr std::size_t most_quads_of_a_character = 16;
-    std::string printed = printable(text);
-    std::vector<char> quads(printed.size() * most_quads_of_a_character * quad_bytes);
-    const int count = stb_easy_font_print(0, 0, printed.data(), nullptr, quads.data(),
-                                          static_cast<int>(quads.size()));
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-      float top_left[2];
-      float bottom_right[2];
-      std::memcpy(top_left, &quads[i * quad_bytes], sizeof top_left);
-      std::memcpy(bottom_right, &quads[i * quad_bytes + 2 * vertex_bytes], sizeof bottom_right);
-      const auto scaled = [scale](float units) {
-        return static_cast<int>(std::lround(units)) * scale;
-      };
-      fill({x + scaled(top_left[0]), y + scaled(top_left[1]), scaled(bottom_right[0] - top_left[0]),
-            scaled(bottom_right[1] - top_left[1])},
-           color);
+  /// A line of text in a row of `size` pixels with its top left corner at (x, y).
+  void draw_text(int x, int y, const std::string& line, int size, Color color) {
+    const TextMask mask = text_mask(line, static_cast<float>(size));
+    const int left = x + mask.left;
+    const int top = y + baseline(size) + mask.top;
+    for (int row = std::max(-top, 0); row < std::min(mask.height, height_ - top); ++row) {
+      for (int column = std::max(-left, 0); column < std::min(mask.width, width_ - left);
+           ++column) {
+        std::uint8_t* pixel =
+            pixels_.data() + (std::ptrdiff_t{top + row} * width_ + left + column) * 3;
+        const int covered = mask.coverage[static_cast<std::size_t>(row * mask.width + column)];
+        for (const std::uint8_t value : {color.red, color.green, color.blue}) {
+          *pixel =
+              static_cast<std::uint8_t>((covered * value + (255 - covered) * *pixel + 127) / 255);
+          ++pixel;
+        }
+      }
     }
   }
 
   /// The room that draw_text takes.
-  static Size text_size(const std::string& text, int scale) {
-    std::string printed = printable(text);
-    return {stb_easy_font_width(printed.data()) * scale,
-            stb_easy_font_height(printed.data()) * scale};
+  static Size text_size(const std::string& line, int size) {
+    return {static_cast<int>(std::ceil(text_width(line, static_cast<float>(size)))), size};
   }
 
-  /// Grows with the image, so that it can be seen when that is shown as a whole.
-  int line_width() const noexcept { return std::max(std::min(width_, height_) / 240, 1); }
-
  private:
-  int text_scale() const noexcept { return std::max((std::min(width_, height_) + 120) / 300, 1); }
-
-  static std::string printable(std::string text) {
-    for (char& c : text) {
-      if (c != '\n' && (c < ' ' || c > '~')) c = '?';
-    }
-    return text;
+  /// The font's letters reach 0.76 of their size above it.
+  static int baseline(int size) noexcept {
+    return static_cast<int>(std::lround(0.76 * static_cast<double>(size)));
   }
 
   int width_;

@@ -1,5 +1,5 @@
-// The functions of stb_image and stb_image_write, compiled once for all programs: what
-// image_file.hpp and drawing.hpp need of them.
+// The functions of stb_image, stb_image_write and stb_truetype, compiled once for all programs:
+// what image_file.hpp, drawing.hpp and font.cpp need of them.
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
@@ -12,3 +12,6 @@
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STBI_WRITE_NO_STDIO
 #include <stb/stb_image_write.h>
+
+#define STB_TRUETYPE_IMPLEMENTATION
+#include <stb/stb_truetype.h>
