@@ -289,13 +289,13 @@ def build_weight_file(network: Network, half: bool = False) -> Exported:
 
 
 def _channels_first(outputs: dict[str, np.ndarray], imported: Imported) -> dict[str, np.ndarray]:
-    """A network's outputs with the channels, where it has them last, before the pixels."""
+    """A network's outputs, with the channels of lists of cells before the cells."""
     channels = {
         output.name: shape[0]
         for output, shape in zip(
             imported.graph.outputs, imported.graph.output_shapes(), strict=True
         )
-        if output.name in imported.channels_last
+        if output.name in imported.lists_of_cells
     }
     return {
         name: values.reshape(-1, channels[name]).T if name in channels else values

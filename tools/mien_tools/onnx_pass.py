@@ -33,7 +33,7 @@ from mien_tools.onnx_view import (
     axis_dimension,
     flat_view,
     image_view,
-    is_channels_last,
+    is_list_of_cells,
     length,
     lengths,
     like,
@@ -59,8 +59,8 @@ class Imported:
     used: frozenset[str]
     # Without the batch, for each input: 1 for a vector, 2 for a row, 3 for an image.
     input_ranks: tuple[int, ...]
-    # Names of the outputs that ONNX has pixel by pixel, each with all its channels.
-    channels_last: frozenset[str] = frozenset()
+    # Names of the outputs that ONNX has as lists of cells, each with all its channels.
+    lists_of_cells: frozenset[str] = frozenset()
 
 
 def first_line(error: Exception) -> str:
@@ -337,7 +337,7 @@ class Pass(Importer):
         for proto in self._protos:
             if any(name in needed for name in proto.output):
                 self._convert(proto)
-        outputs, channels_last = [], []
+        outputs, lists_of_cells = [], []
         for entry in self._model.graph.output:
             found = self.values.get(entry.name)
             if not isinstance(found, Value):
@@ -345,9 +345,9 @@ class Pass(Importer):
                     f"{self._where}: output '{entry.name}': expected a value computed from the "
                     "inputs, found a constant"
                 )
-            if is_channels_last(found):
+            if is_list_of_cells(found):
                 # The order in which Mien holds it, too, so there is nothing to move.
-                channels_last.append(entry.name)
+                lists_of_cells.append(entry.name)
                 output = found
             else:
                 output = self._as_output(entry.name, found)
@@ -358,7 +358,7 @@ class Pass(Importer):
             Graph(tuple(inputs), tuple(self.nodes), tuple(outputs)), self.tensors
         )
         return Imported(
-            graph, tensors, frozenset(needed), tuple(input_ranks), frozenset(channels_last)
+            graph, tensors, frozenset(needed), tuple(input_ranks), frozenset(lists_of_cells)
         )
 
     def _as_output(self, name: str, value: Value) -> Value:

@@ -107,19 +107,15 @@ def only_axis(dimension: Dimension) -> int | None:
     return None
 
 
-def is_channels_last(value: "Value") -> bool:
-    """Whether a value shows an image pixel by pixel, channels inside: H x W x C, or HW x C.
+def is_list_of_cells(value: "Value") -> bool:
+    """Whether a value shows a map as a list of its cells, each with all channels: HW x C.
 
-    Detectors put out their boxes so, at each place of a grid.
+    Detectors put out their boxes so. What has one row only is not a map: rows hold dimensions that
+    were moved there to be worked on, too.
     """
-    view = value.view
-    factors = merged([factor for dimension in view for factor in dimension])
-    in_order = merged(
-        [f for axis in (HEIGHT, WIDTH, CHANNELS) for f in axis_dimension(value.shape, axis)]
-    )
-    is_split = len(view) > 1 and all(factor.axis == CHANNELS for factor in view[-1])
-    has_pixels = any(factor.axis != CHANNELS for dimension in view for factor in dimension)
-    return factors == in_order and is_split and has_pixels and view != image_view(value.shape)
+    height, width = (axis_dimension(value.shape, axis) for axis in (HEIGHT, WIDTH))
+    cells = (*height, *width)
+    return len(cells) == 2 and value.view == (cells, axis_dimension(value.shape, CHANNELS))
 
 
 def like(view: View, shape: Shape) -> View:
