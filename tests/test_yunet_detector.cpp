@@ -16,6 +16,7 @@
 #include <mien/image/resize.hpp>
 
 #include "allocation_counter.hpp"
+#include "sealed_bytes.hpp"
 #include "vision_data.hpp"
 
 using namespace mien;
@@ -255,6 +256,49 @@ TEST_CASE("YuNet names options out of their ranges and networks that are others"
                     "channels and any size of YuNet, found 1, the first of "
                     "1 channels and a fixed size") != std::string::npos);
   }
+}
+
+TEST_CASE("a network whose heads are not YuNet's is refused by name") {
+  const Bytes yunet = read_file(MIEN_SOURCE_DIR "/examples/models/yunet.mien");
+  const auto place_of = [&yunet](const std::string& output) {
+    const auto found = std::search(yunet.begin(), yunet.end(), output.begin(), output.end());
+    REQUIRE(found != yunet.end());
+    return static_cast<std::size_t>(found - yunet.begin());
+  };
+  const auto message = [](Bytes bytes, const auto& make) {
+    reseal(bytes);
+    try {
+      make(WeightFile::from_memory(bytes.data(), bytes.size(), "changed"));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const auto make_detector = [](const WeightFile& file) { YuNetDetector{Model(file)}; };
+  const auto make_network = [](const WeightFile& file) { detail::YuNetNetwork{file}; };
+  CHECK(message(yunet, make_detector).empty());
+  CHECK(message(yunet, make_network).empty());
+
+  Bytes renamed = yunet;
+  renamed[place_of("obj_16") + 5] = '7';
+  CHECK(message(renamed, make_detector) ==
+        "changed: outputs: expected 'obj_16' of YuNet, found none of this name");
+
+  // An output's value follows its name. 54 is what value 77 is the sigmoid of.
+  const auto with_value = [&](const std::string& output, std::uint32_t value) {
+    Bytes changed = yunet;
+    put_u32(changed, place_of(output) + output.size(), value);
+    return changed;
+  };
+  CHECK(message(with_value("cls_8", 54), make_network) ==
+        "changed: node 53, 'Conv_55' (Conv2d): expected YuNet's sigmoid of a score");
+  CHECK(message(with_value("bbox_8", 52), make_network) ==
+        "changed: node 51, 'Relu_53' (ReLU): expected YuNet's head, a 1x1 convolution and a "
+        "depthwise 3x3 convolution");
+  CHECK(message(with_value("kps_8", 74), make_network) ==
+        "changed: node 72, 'Conv_74' (Conv2d): expected YuNet's heads, of which four see the same "
+        "features");
+  CHECK(message(with_value("bbox_8", 0), make_network).find("changed: node 0") == 0);
 }
 
 TEST_CASE("cells whose numbers are not finite are no faces") {
