@@ -35,8 +35,16 @@ LARGEST_DIMENSION = (1 << 31) - 1
 # Of the vectors' largest output; float32 sums of many terms stay well below.
 TOLERANCE = 1e-3
 
-_TYPES = (np.dtype("<f4"), np.dtype("<f2"))
-_TYPE_NAMES = ("fp32", "fp16")
+# The bytes of int8 weights, and of those whose products are of 8 bits: pairs of the latter's fit
+# into 16 bits.
+LARGEST_BYTE = 127
+LARGEST_PRODUCT_BYTE = 64
+LARGEST_ZERO_POINT = 255
+_LARGEST_SUM = (1 << 31) - 1
+
+_TYPES = (np.dtype("<f4"), np.dtype("<f2"), np.dtype("i1"))
+_TYPE_NAMES = ("fp32", "fp16", "int8")
+_INT8 = 2
 _STORED, _PATTERN = 0, 1
 
 
@@ -88,11 +96,49 @@ def gray(face_size: int, mean: float = 0.0, standard_deviation: float = 1.0, **o
 
 
 @dataclass(frozen=True, eq=False)
+class Int8Values:
+    """A tensor in 8 bits: element = byte * scale of its index in the first dimension.
+
+    `data` are int8 of two dimensions or more, `scales` float32, one for each index of the first.
+    With an `input_scale` of 0 only the stored weights are in 8 bits. With another one the layer
+    rounds its input as well, to (q - `input_zero_point`) * `input_scale` with q from 0 to 255, and
+    adds products of whole numbers.
+    """
+
+    data: np.ndarray
+    scales: np.ndarray
+    input_scale: float = 0.0
+    input_zero_point: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def has_products(self) -> bool:
+        """Whether the layer multiplies whole numbers."""
+        return self.input_scale > 0
+
+    def widened(self) -> np.ndarray:
+        """The elements in float32."""
+        scales = self.scales.astype(np.float32).reshape(-1, *(1,) * (self.data.ndim - 1))
+        return self.data.astype(np.float32) * scales
+
+
+@dataclass(frozen=True, eq=False)
 class NamedTensor:
-    """A tensor under its state_dict name; float32 or float16 values say how it is stored."""
+    """A tensor under its state_dict name; float32, float16 or int8 values say how it is stored."""
 
     name: str
-    values: np.ndarray
+    values: np.ndarray | Int8Values
+
+    def widened(self) -> np.ndarray:
+        """The elements, those in 8 bits in float32."""
+        return self.values.widened() if isinstance(self.values, Int8Values) else self.values
 
 
 @dataclass(frozen=True)
@@ -186,11 +232,11 @@ class WeightFile:
         # The header's size does not depend on the offsets in it, so a first pass measures it.
         blocks = self._blocks()
         header_size = container.HEADER_SIZE + len(self._header([0] * len(blocks)))
-        offsets = _block_offsets(header_size, [block.nbytes for block in blocks])
+        offsets = _block_offsets(header_size, [len(block) for block in blocks])
         data = bytearray(self._header(offsets))
         for offset, block in zip(offsets, blocks, strict=True):
             data += bytes(offset - container.HEADER_SIZE - len(data))
-            data += block.tobytes()
+            data += block
         return container.seal(KIND, VERSION, bytes(data))
 
     def write(self, path: str | os.PathLike) -> None:
@@ -198,8 +244,8 @@ class WeightFile:
         container.write_atomically(path, self.encode())
 
     def values(self) -> dict[str, np.ndarray]:
-        """The tensors by name."""
-        return {tensor.name: tensor.values for tensor in self.tensors}
+        """The tensors by name, those in 8 bits as float32."""
+        return {tensor.name: tensor.widened() for tensor in self.tensors}
 
     def check(self, name: str) -> None:
         """Raise FormatError, beginning with `name`, if the contents break the format's rules."""
@@ -209,6 +255,7 @@ class WeightFile:
         for tensor in self.tensors:
             _check_tensor(f"{name}: tensor '{tensor.name}'", tensor.values)
         self.graph.check(name, {tensor.name: tensor.values.shape for tensor in self.tensors})
+        self._check_products(name)
         self._check_labels(name)
         self.preprocessing.check(name, self.graph.inputs[0])
         _require_positive(name, "tolerance of the test vectors", self.tolerance)
@@ -219,6 +266,19 @@ class WeightFile:
             )
         for index, vector in enumerate(self.vectors):
             self._check_vector(f"{name}: test vector {index}", vector)
+
+    def _check_products(self, name: str) -> None:
+        """Only some layers have products in 8 bits."""
+        products = {
+            tensor.name: tensor.values.shape
+            for tensor in self.tensors
+            if isinstance(tensor.values, Int8Values) and tensor.values.has_products
+        }
+        for index, node in enumerate(self.graph.nodes):
+            for tensor in node.tensors:
+                misfit = products_misfit(node, products[tensor]) if tensor in products else None
+                if misfit is not None:
+                    raise FormatError(f"{name}: {self.graph.describe(index)}: {tensor}: {misfit}")
 
     def _check_labels(self, name: str) -> None:
         require_distinct(name, "label", self.labels)
@@ -249,13 +309,14 @@ class WeightFile:
         for output, sample in zip(graph.outputs, vector.outputs, strict=True):
             _check_sample(f"{where}, output '{output.name}'", sample, shapes[output.value])
 
-    def _blocks(self) -> list[np.ndarray]:
+    def _blocks(self) -> list[bytes]:
         """What lies in the data part, in its order."""
-        blocks = [tensor.values for tensor in self.tensors]
+        blocks = [_tensor_bytes(tensor.values) for tensor in self.tensors]
         for vector in self.vectors:
-            blocks += [source for source in vector.inputs if not isinstance(source, Pattern)]
-            blocks += [sample.values for sample in vector.outputs]
-        return [block.astype(block.dtype.newbyteorder("<"), order="C") for block in blocks]
+            arrays = [source for source in vector.inputs if not isinstance(source, Pattern)]
+            arrays += [sample.values for sample in vector.outputs]
+            blocks += map(_array_bytes, arrays)
+        return blocks
 
     def _header(self, offsets: list[int]) -> bytes:
         """Everything between the seal and the data."""
@@ -266,7 +327,11 @@ class WeightFile:
             shape = tensor.values.shape
             header += container.string(tensor.name)
             header += struct.pack("<BB", _type_code(tensor.values), len(shape))
-            header += struct.pack(f"<{len(shape)}IQ", *shape, next(remaining))
+            header += struct.pack(f"<{len(shape)}I", *shape)
+            if isinstance(tensor.values, Int8Values):
+                values = tensor.values
+                header += struct.pack("<fB", values.input_scale, values.input_zero_point)
+            header += struct.pack("<Q", next(remaining))
         header += struct.pack("<I", len(self.labels))
         header += b"".join(container.string(label) for label in self.labels)
         how = self.preprocessing
@@ -286,6 +351,17 @@ class WeightFile:
             for sample in vector.outputs:
                 header += struct.pack("<IIQ", sample.stride, sample.values.size, next(remaining))
         return header
+
+
+def _array_bytes(array: np.ndarray) -> bytes:
+    return array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+
+def _tensor_bytes(values: np.ndarray | Int8Values) -> bytes:
+    """A tensor's block of data: before bytes their scales."""
+    if isinstance(values, Int8Values):
+        return _array_bytes(values.scales) + _array_bytes(values.data)
+    return _array_bytes(values)
 
 
 def _graph_bytes(graph: Graph, tensors: tuple[NamedTensor, ...]) -> bytes:
@@ -323,10 +399,10 @@ def decode(data: bytes, name: str = "weights in memory") -> WeightFile:
         outputs.append(Output(fields.u32(f"output '{output}', value"), output))
 
     blocks = _Blocks(fields)
-    names = []
+    names, in_bytes = [], []
     for _ in range(fields.u32("number of tensors")):
         names.append(fields.string("tensor name"))
-        _read_tensor_description(fields, names[-1], blocks)
+        in_bytes.append(_read_tensor_description(fields, names[-1], blocks))
     labels = tuple(fields.string("label") for _ in range(fields.u32("number of labels")))
     preprocessing = _read_preprocessing(fields, inputs[0].channels if inputs else 0)
     tolerance = fields.f32("tolerance of the test vectors")
@@ -345,7 +421,10 @@ def decode(data: bytes, name: str = "weights in memory") -> WeightFile:
             tuple(_with_tensor_names(fields, *node, names) for node in enumerate(nodes)),
             tuple(outputs),
         ),
-        tuple(NamedTensor(*pair) for pair in zip(names, arrays, strict=False)),
+        tuple(
+            NamedTensor(name, block if how is None else how.values(block))
+            for name, how, block in zip(names, in_bytes, arrays, strict=False)
+        ),
         labels,
         preprocessing,
         tuple(
@@ -502,17 +581,51 @@ def _with_tensor_names(
     return Node(node.layer, node.inputs, node.options, own, node.name)
 
 
-def _read_tensor_description(fields: _Fields, tensor: str, blocks: _Blocks) -> None:
-    """Type, shape and offset of a tensor."""
+@dataclass(frozen=True)
+class _Int8Description:
+    """What stands in the header of a tensor in 8 bits."""
+
+    shape: tuple[int, ...]
+    input_scale: float
+    input_zero_point: int
+
+    @property
+    def scale_bytes(self) -> int:
+        return self.shape[0] * _TYPES[0].itemsize
+
+    @property
+    def size(self) -> int:
+        """Of its block of data, in bytes."""
+        return self.scale_bytes + math.prod(self.shape)
+
+    def values(self, block: np.ndarray) -> Int8Values:
+        return Int8Values(
+            block[self.scale_bytes :].reshape(self.shape),
+            block[: self.scale_bytes].view(_TYPES[0]),
+            self.input_scale,
+            self.input_zero_point,
+        )
+
+
+def _read_tensor_description(
+    fields: _Fields, tensor: str, blocks: _Blocks
+) -> _Int8Description | None:
+    """Type, shape and offset of a tensor, and what else there is to one in 8 bits."""
     where = f"tensor '{tensor}'"
     code = fields.u8(f"{where}, type")
     if code >= len(_TYPES):
-        raise fields.fail(f"{where}, type: expected 0 (fp32) or 1 (fp16), found {code}")
+        raise fields.fail(f"{where}, type: expected 0 (fp32), 1 (fp16) or 2 (int8), found {code}")
     rank = fields.u8(f"{where}, rank")
     if not 1 <= rank <= LARGEST_RANK:
         raise fields.fail(f"{where}, rank: expected 1 to {LARGEST_RANK}, found {rank}")
     shape = tuple(fields.u32(f"{where}, shape") for _ in range(rank))
-    blocks.describe(where, _TYPES[code], shape, fields.u64(f"{where}, offset"))
+    how = None
+    if code == _INT8:
+        scale, zero = fields.f32(f"{where}, input scale"), fields.u8(f"{where}, input zero point")
+        how = _Int8Description(shape, scale, zero)
+    stored = shape if how is None else (how.size,)
+    blocks.describe(where, _TYPES[code], stored, fields.u64(f"{where}, offset"))
+    return how
 
 
 def _read_preprocessing(fields: _Fields, channels: int) -> Preprocessing:
@@ -578,19 +691,77 @@ def _require_positive(name: str, label: str, value: float) -> None:
         raise FormatError(f"{name}: {label}: expected a positive number, found {value}")
 
 
-def _type_code(values: np.ndarray) -> int:
+def _type_code(values: np.ndarray | Int8Values) -> int:
+    if isinstance(values, Int8Values):
+        return _INT8
     return _TYPES.index(values.dtype.newbyteorder("<"))
 
 
-def _check_tensor(where: str, values: np.ndarray) -> None:
-    if values.dtype.newbyteorder("<") not in _TYPES:
+def _check_tensor(where: str, values: np.ndarray | Int8Values) -> None:
+    in_bytes = isinstance(values, Int8Values)
+    if not in_bytes and values.dtype.newbyteorder("<") not in _TYPES[:_INT8]:
         raise FormatError(f"{where}: type: expected float32 or float16, found {values.dtype}")
-    if not 1 <= values.ndim <= LARGEST_RANK:
-        raise FormatError(f"{where}: rank: expected 1 to {LARGEST_RANK}, found {values.ndim}")
+    least = 2 if in_bytes else 1
+    rank = len(values.shape)
+    if not least <= rank <= LARGEST_RANK:
+        what = " of a tensor in 8 bits" if in_bytes else ""
+        raise FormatError(f"{where}: rank{what}: expected {least} to {LARGEST_RANK}, found {rank}")
     if not all(1 <= size <= LARGEST_DIMENSION for size in values.shape):
         found = shape_text(values.shape)
         raise FormatError(f"{where}: shape: expected sizes from 1, found {found}")
-    _require_finite(where, values)
+    if in_bytes:
+        _check_int8(where, values)
+    else:
+        _require_finite(where, values)
+
+
+def _check_int8(where: str, values: Int8Values) -> None:
+    """All but the shape of a tensor in 8 bits."""
+    scale, zero_point = _as_stored(values.input_scale), values.input_zero_point
+    if not (math.isfinite(scale) and scale >= 0) or (scale == 0) != (values.input_scale == 0):
+        raise FormatError(
+            f"{where}: input scale: expected 0 or a positive number, found {values.input_scale:g}"
+        )
+    most = LARGEST_ZERO_POINT if values.has_products else 0
+    if not 0 <= zero_point <= most:
+        expected = f"0 to {most}" if most else "0 without an input scale"
+        raise FormatError(f"{where}: input zero point: expected {expected}, found {zero_point}")
+    if values.data.dtype != _TYPES[_INT8]:
+        raise FormatError(f"{where}: type: expected int8, found {values.data.dtype}")
+    if values.scales.dtype.newbyteorder("<") != _TYPES[0]:
+        raise FormatError(f"{where}: scales: expected float32, found {values.scales.dtype}")
+    if values.scales.shape != values.shape[:1]:
+        raise FormatError(
+            f"{where}: scales: expected {values.shape[0]}, one for each index of the first "
+            f"dimension, found {shape_text(values.scales.shape)}"
+        )
+    flawed = np.flatnonzero(~(np.isfinite(values.scales) & (values.scales > 0)))
+    if flawed.size:
+        raise FormatError(
+            f"{where}: scale {flawed[0]}: expected a positive number, found "
+            f"{values.scales[flawed[0]]:g} ({flawed.size} such in all)"
+        )
+    limit = LARGEST_PRODUCT_BYTE if values.has_products else LARGEST_BYTE
+    # -128 has no absolute value in 8 bits.
+    flawed = np.flatnonzero((values.data > limit) | (values.data < -limit))
+    if flawed.size:
+        raise FormatError(
+            f"{where}: element {flawed[0]}: expected {-limit} to {limit}, found "
+            f"{values.data.flat[flawed[0]]} ({flawed.size} such in all)"
+        )
+
+
+def products_misfit(node: Node, shape: Sequence[int]) -> str | None:
+    """Why products with a weight of such a shape cannot be of 8 bits: "expected ..., found ..."."""
+    groups = node.resolved.get("groups", 1) if node.layer == "Conv2d" else 1
+    if node.layer not in ("Conv2d", "Dense") or groups != 1:
+        found = f"{node.layer} of {groups:g} groups" if groups != 1 else node.layer
+        return f"expected Conv2d of one group or Dense for products in 8 bits, found {found}"
+    inputs = math.prod(shape[1:])
+    most = _LARGEST_SUM // (LARGEST_ZERO_POINT * LARGEST_PRODUCT_BYTE)
+    if inputs > most:
+        return f"expected at most {most} inputs for each output in 8 bits, found {inputs}"
+    return None
 
 
 def _check_vector_input(
@@ -662,12 +833,24 @@ def describe(file: WeightFile, size: int) -> str:
         *_columns(_node_rows(graph)),
         f"tensors             {len(file.tensors)} with {values} values in {size} bytes",
     ]
-    rows = [("name", "type", "shape", "smallest", "largest")]
+    rows = [("name", "type", "shape", "smallest", "largest", "input of 8 bits")]
     for tensor in file.tensors:
         type_name = _TYPE_NAMES[_type_code(tensor.values)]
-        extremes = (f"{tensor.values.min():.5g}", f"{tensor.values.max():.5g}")
-        rows.append((tensor.name, type_name, shape_text(tensor.values.shape), *extremes))
+        elements = tensor.widened()
+        extremes = (f"{elements.min():.5g}", f"{elements.max():.5g}")
+        shape = shape_text(tensor.values.shape)
+        rows.append((tensor.name, type_name, shape, *extremes, _input_text(tensor.values)))
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
     return "\n".join([*lines, *_columns(rows)])
+
+
+def _input_text(values: np.ndarray | Int8Values) -> str:
+    """How a layer rounds its input, if it does."""
+    if not isinstance(values, Int8Values) or not values.has_products:
+        return ""
+    zero = f"(q - {values.input_zero_point})" if values.input_zero_point else "q"
+    return f"{values.input_scale:.5g} {zero}"
 
 
 def _numbers(numbers: Sequence[float]) -> str:

@@ -497,8 +497,8 @@ BROKEN = {
     ),
     "UTF-8": (changed("first label", "B", 0xFF, skip=4), "label: expected UTF-8"),
     "type": (
-        changed("first type", "B", 2),
-        "tensor 'conv.weight', type: expected 0 .*found 2",
+        changed("first type", "B", 3),
+        "tensor 'conv.weight', type: expected 0 .*found 3",
     ),
     "rank 0": (changed("first type", "B", 0, skip=1), "rank: expected 1 to 4, found 0"),
     "rank 5": (changed("first type", "B", 5, skip=1), "rank: expected 1 to 4, found 5"),
