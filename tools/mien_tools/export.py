@@ -4,10 +4,12 @@
     python -m mien_tools.export --module my_cnn.py:make_network --checkpoint my_cnn.pt \\
         --input 1x40x40 --output my_cnn.mien --header my_cnn.hpp --labels cat,dog
     python -m mien_tools.export --onnx my_cnn.onnx --output my_cnn.mien
+    python -m mien_tools.export --mien my_cnn.mien --int8 --calibrate DATA --output my_cnn_int8.mien
 
 The network becomes a graph of Mien's layers and its weights are rounded to what the file stores.
 The graph is replayed in double precision against what PyTorch or ONNX Runtime computes, and gives
 the file's test vectors. A model of ONNX needs no PyTorch: its own outputs are then the vectors.
+What goes into 8 bits (mien_tools.quantization) is chosen afterwards, of any of these.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import copy
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,12 +30,14 @@ from mien_tools.commands import exit_status
 from mien_tools.container import FormatError, write_atomically
 from mien_tools.graph import Graph
 from mien_tools.header import HeaderError
+from mien_tools.int8_options import DEFAULT_COUNT, METHOD_CHOICES, Int8Options
 from mien_tools.onnx_import import free_sizes, import_model, load_model, without_sizes
 from mien_tools.onnx_node import OnnxError
 from mien_tools.onnx_pass import Imported, first_line
 from mien_tools.onnx_run import OnnxRunner
 from mien_tools.shapes import Shape, shape_text
 from mien_tools.weights import (
+    Int8Values,
     NamedTensor,
     OutputSample,
     Pattern,
@@ -46,6 +50,7 @@ from mien_tools.weights import (
 if TYPE_CHECKING:
     from torch import nn
 
+    from mien_tools.int8_choice import Choice
     from mien_tools.networks import NetworkInfo
 
 # Patches of the test vectors' pixels; the last vector is plain.
@@ -54,6 +59,10 @@ _PATCHES = (1, 2, 4)
 _MOST_SAMPLES = 4096
 # A network of more multiply-adds is not replayed whenever it is loaded.
 MOST_REPLAYED = 500_000_000
+
+# Of the vectors' largest output, where products are of 8 bits: what rounding in float32 moves over
+# the edge between two whole numbers changes as much as a whole step.
+INT8_TOLERANCE = 2e-2
 
 # The replay differs from the file's vectors by their rounding to float32, about 6e-8.
 _REPLAY_TOLERANCE = 1e-6
@@ -203,23 +212,36 @@ class Exported:
     storage_error: float
     largest_output: float
     # Tensors of the module on which its outputs do not depend.
-    unused: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+    # What was chosen for 8 bits, if something was.
+    choice: "Choice | None" = None
 
 
 def export(
-    network: Network, output: Path, half: bool = False, header_target: HeaderTarget | None = None
+    network: Network | WeightFile,
+    output: Path,
+    half: bool = False,
+    header_target: HeaderTarget | None = None,
+    int8: Int8Options | None = None,
 ) -> Exported:
-    """Write `network` to `output` and its header, or neither; `half` stores weights in fp16.
+    """Write `network` to `output` and its header, or neither.
 
-    Raises ExportError, TraceError, StateDictError, HeaderError, FormatError or OSError.
+    `half` stores weights in fp16, `int8` those that it says in 8 bits. Raises ExportError,
+    TraceError, StateDictError, HeaderError, FormatError or OSError; with `int8` also DataError and
+    QuantizationError.
     """
-    exported = build_weight_file(network, half)
+    if int8 is not None:
+        exported = build_int8_file(network, int8, half)
+    elif isinstance(network, WeightFile):
+        exported = _with_tensors(network, _all_as_stored(network, half), network.tolerance)
+    else:
+        exported = build_weight_file(network, half)
     contents = {output: exported.file.encode()}
     if header_target is not None:
         text = header.header_text(
             exported.file.graph,
             header_target.struct_name,
-            network.name,
+            exported.file.network,
             header_target.namespace,
         )
         contents[header_target.path] = text.encode()
@@ -230,8 +252,87 @@ def export(
             replay(weights.read(output), str(output))
         if header_target is not None:
             written = header_target.path.read_text(encoding="utf-8")
-            header.check_header(written, str(header_target.path), network.name)
+            header.check_header(written, str(header_target.path), exported.file.network)
     return exported
+
+
+def build_int8_file(
+    network: Network | WeightFile, int8: Int8Options, half: bool = False
+) -> Exported:
+    """Make a network's weight file with what `int8` says in 8 bits; `half`: the rest in fp16.
+
+    Raises what export() does.
+    """
+    if not _has_pytorch():
+        raise ExportError(
+            "8 bits: expected PyTorch, which computes what the rounded weights put out, found none "
+            "(pip install torch)"
+        )
+    from mien_tools import int8_choice
+
+    file, unused = network, ()
+    if isinstance(network, Network):
+        exported = build_weight_file(network)
+        file, unused = exported.file, exported.unused
+    exact = {name: values.astype(np.float32) for name, values in file.values().items()}
+    choice = None
+    if int8.calibrate is None:
+        in_bytes = int8_choice.store_weights(file.graph, exact)
+    else:
+        from mien_tools.calibration_images import load_inputs
+
+        entry, how = file.graph.inputs[0], file.preprocessing
+        inputs = load_inputs(int8.calibrate, int8.count, entry, how)
+        choice = int8_choice.choose(file.graph, exact, inputs, int8, bool(file.labels))
+        in_bytes = choice.tensors
+    has_products = any(values.has_products for values in in_bytes.values())
+    made = _with_tensors(
+        file,
+        _all_as_stored(file, half) | in_bytes,
+        INT8_TOLERANCE if has_products else weights.TOLERANCE,
+    )
+    return replace(made, unused=unused, choice=choice)
+
+
+def _all_as_stored(file: WeightFile, half: bool) -> dict[str, np.ndarray]:
+    return {
+        name: as_stored(values.astype(np.float64), half, f"tensor '{name}'")
+        for name, values in file.values().items()
+    }
+
+
+def _with_tensors(
+    file: WeightFile, tensors: dict[str, np.ndarray | Int8Values], tolerance: float
+) -> Exported:
+    """A file with other values of its tensors, and the test vectors that belong to them."""
+    vectors, storage_error, largest_output = [], 0.0, 0.0
+    for index, vector in enumerate(file.vectors):
+        inputs = vector.input_values(file.graph, file.preprocessing)
+        exact = _run_graph(file.graph, file.stored(), inputs)
+        found = _run_graph(file.graph, tensors, inputs)
+        for one, other in zip(exact.values(), found.values(), strict=True):
+            storage_error = max(storage_error, float(np.abs(other - one).max()))
+            largest_output = max(largest_output, float(np.abs(one).max()))
+        vectors.append(TestVector(vector.inputs, _samples(f"test vector {index}", found)))
+    made = replace(
+        file,
+        tensors=tuple(NamedTensor(name, tensors[name]) for name in file.values()),
+        vectors=tuple(vectors),
+        tolerance=tolerance,
+    )
+    return Exported(made, storage_error, largest_output)
+
+
+def read_source(path: Path) -> WeightFile:
+    """A weight file to be written in another number type; ExportError if it is in 8 bits."""
+    file = weights.read(path)
+    for tensor in file.tensors:
+        if isinstance(tensor.values, Int8Values):
+            raise ExportError(
+                f"{path}: tensor '{tensor.name}': expected fp32 or fp16, found int8; export from "
+                "the file that it was made of"
+            )
+    return file
 
 
 def build_weight_file(network: Network, half: bool = False) -> Exported:
@@ -304,15 +405,19 @@ def _channels_first(outputs: dict[str, np.ndarray], imported: Imported) -> dict[
 
 
 def _run_graph(
-    graph: Graph, tensors: dict[str, np.ndarray], inputs: Sequence[np.ndarray]
+    graph: Graph, tensors: Mapping[str, np.ndarray | Int8Values], inputs: Sequence[np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """What PyTorch computes of a graph in double precision, for one input each."""
+    """What PyTorch computes of a graph, for one input each.
+
+    In double precision, but for products in 8 bits.
+    """
     import torch
 
-    taken = {name: torch.from_numpy(values.astype(np.float64)) for name, values in tensors.items()}
+    from mien_tools.quantization import run_outputs, to_tensors
+
     images = [torch.from_numpy(values.astype(np.float64)).unsqueeze(0) for values in inputs]
     with torch.no_grad():
-        outputs = graph.run_outputs(images, taken)
+        outputs = run_outputs(graph, images, to_tensors(tensors))
     return {
         output.name: values.squeeze(0).numpy()
         for output, values in zip(graph.outputs, outputs, strict=True)
@@ -380,7 +485,7 @@ def replay(file: WeightFile, name: str) -> float:
     largest = 0.0
     for index, vector in enumerate(file.vectors):
         found = _run_graph(
-            file.graph, file.values(), vector.input_values(file.graph, file.preprocessing)
+            file.graph, file.stored(), vector.input_values(file.graph, file.preprocessing)
         )
         for values, sample in zip(found.values(), vector.outputs, strict=True):
             difference = float(np.abs(sampled(values, sample.stride) - sample.values).max())
@@ -466,8 +571,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     _check_usage(parser, options)
     errors = (ExportError, HeaderError, FormatError, OnnxError)
-    if not options.onnx:
+    if options.network or options.module:
         errors += _pytorch_errors()
+    if options.int8:
+        errors += _calibration_errors()
     return exit_status(parser.prog, lambda: _export_as_asked(options), errors)
 
 
@@ -477,6 +584,15 @@ def _pytorch_errors() -> tuple[type[Exception], ...]:
     from mien_tools.state_dicts import StateDictError
 
     return CheckpointError, ModuleError, TraceError, StateDictError
+
+
+def _calibration_errors() -> tuple[type[Exception], ...]:
+    if not _has_pytorch():
+        return ()
+    from mien_tools.data import DataError
+    from mien_tools.int8_choice import QuantizationError
+
+    return DataError, QuantizationError
 
 
 def _network_names() -> list[str]:
@@ -491,7 +607,8 @@ def _network_names() -> list[str]:
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mien_tools.export",
-        description="Write a network of PyTorch or ONNX as a .mien weight file and a C++ header.",
+        description="Write a network of PyTorch or ONNX, or of another weight file, as a .mien "
+        "weight file and a C++ header.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--network", choices=_network_names(), help="one of Mien's own networks")
@@ -501,6 +618,12 @@ def _make_parser() -> argparse.ArgumentParser:
         help="a torch.nn.Module, or a class or function that makes one, in a file or a module",
     )
     what.add_argument("--onnx", type=Path, metavar="FILE.onnx", help="a model of ONNX")
+    what.add_argument(
+        "--mien",
+        type=Path,
+        metavar="FILE.mien",
+        help="a weight file, to store it in another number type; all else is kept",
+    )
     parser.add_argument(
         "--checkpoint",
         type=Path,
@@ -513,12 +636,16 @@ def _make_parser() -> argparse.ArgumentParser:
         help="load a checkpoint that holds objects; loading them can run code of their author's",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.mien")
-    parser.add_argument("--half", action="store_true", help="store the weights in fp16")
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="store the weights in fp16 (with "
+        "--int8 and --int8-weights those that are not in 8 bits)",
+    )
     temperature = parser.add_mutually_exclusive_group()
     temperature.add_argument(
         "--temperature",
         type=float,
-        default=1.0,
         metavar="T",
         help="probabilities are softmax(outputs / T) (default: 1)",
     )
@@ -530,6 +657,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--header", type=Path, metavar="FILE.hpp", help="write a C++ header, too")
     parser.add_argument("--namespace", default="", help="of the header's struct (default: global)")
+    _add_int8_options(parser.add_argument_group("8 bits"))
     own = parser.add_argument_group("for --module and --onnx")
     own.add_argument(
         "--input",
@@ -577,6 +705,58 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_int8_options(group: argparse._ArgumentGroup) -> None:
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
+        "--int8",
+        action="store_true",
+        help="compute products of layers in 8 bits, and store weights so, where --calibrate shows "
+        "that it changes little",
+    )
+    which.add_argument(
+        "--int8-weights",
+        action="store_true",
+        help="only store the weights of convolutions and dense layers in 8 bits",
+    )
+    group.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="DATA",
+        help="for --int8: faces as mien_tools.train takes them, of which the training rows are "
+        "used, a folder of images of faces, or an array [n, C, H, W] in a file .npy (uint8: "
+        "pixels; float32: inputs as they are)",
+    )
+    group.add_argument(
+        "--calibrate-count",
+        type=_positive,
+        metavar="N",
+        help="so many of them: ranges are measured on one half, and on the other half what 8 bits "
+        f"change (default: {DEFAULT_COUNT})",
+    )
+    group.add_argument(
+        "--int8-method",
+        choices=METHOD_CHOICES,
+        help="where a layer's inputs are cut off; auto: what changes the outputs least (default)",
+    )
+    group.add_argument(
+        "--int8-layers",
+        type=_layer_names,
+        metavar="NAMES",
+        help="layers with products in 8 bits, such as layer3.conv.0,lin1; auto (the default): "
+        "those dense layers and convolutions that change the outputs least, but for 3x3 and 5x5 "
+        "ones of stride 1, which are as fast in fp32",
+    )
+    group.add_argument(
+        "--int8-products-only",
+        action="store_true",
+        help="store other weights as without --int8",
+    )
+
+
+def _layer_names(text: str) -> tuple[str, ...] | None:
+    return None if text == "auto" else _split_labels(text)
+
+
 def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     own = (
         "input",
@@ -593,6 +773,16 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error(
             f"--{given[0].replace('_', '-')} is for --module and --onnx; --network brings its own"
         )
+    if options.mien:
+        given += [
+            option
+            for option in ("checkpoint", "temperature", "report")
+            if getattr(options, option) is not None
+        ]
+        if given:
+            parser.error(f"--{given[0].replace('_', '-')}: --mien keeps what its file says")
+        if options.mien.resolve() == options.output.resolve():
+            parser.error("--mien and --output are the same file")
     if options.network and options.checkpoint is None:
         parser.error("--network needs its weights: --checkpoint FILE")
     if options.module and options.input is None:
@@ -605,6 +795,17 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error("--header and --output are the same file")
     if options.namespace and options.header is None:
         parser.error("--namespace is for --header")
+    _check_int8_usage(parser, options)
+
+
+def _check_int8_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.int8 and options.calibrate is None:
+        parser.error("--int8 needs images to measure ranges on: --calibrate DATA")
+    for option in ("calibrate", "calibrate_count", "int8_method", "int8_layers"):
+        if getattr(options, option) is not None and not options.int8:
+            parser.error(f"--{option.replace('_', '-')} is for --int8")
+    if options.int8_products_only and not options.int8:
+        parser.error("--int8-products-only is for --int8")
 
 
 def _input_shape(text: str) -> Shape:
@@ -638,7 +839,11 @@ def _export_as_asked(options: argparse.Namespace) -> None:
         from mien_tools.checkpoints import read_temperature
 
         options.temperature = read_temperature(options.report, options.checkpoint)
-    if options.network:
+    if options.temperature is None:
+        options.temperature = 1.0
+    if options.mien:
+        network = read_source(options.mien)
+    elif options.network:
         from mien_tools.networks import network_info
 
         network = own_network(network_info(options.network), options.temperature)
@@ -648,7 +853,20 @@ def _export_as_asked(options: argparse.Namespace) -> None:
     target = None
     if options.header is not None:
         target = HeaderTarget(options.header, struct_name, options.namespace)
-    _report(export(network, options.output, options.half, target), options, struct_name)
+    exported = export(network, options.output, options.half, target, _int8_options(options))
+    _report(exported, options, struct_name)
+
+
+def _int8_options(options: argparse.Namespace) -> Int8Options | None:
+    if not options.int8 and not options.int8_weights:
+        return None
+    return Int8Options(
+        options.calibrate,
+        options.calibrate_count or DEFAULT_COUNT,
+        options.int8_method or "auto",
+        options.int8_layers,
+        options.int8_products_only,
+    )
 
 
 def _struct_name(options: argparse.Namespace) -> str:
@@ -725,11 +943,17 @@ def load_weights(module: "nn.Module", options: argparse.Namespace) -> None:
 def _report(exported: Exported, options: argparse.Namespace, struct_name: str) -> None:
     file = exported.file
     number_type = "fp16" if options.half else "fp32"
+    if options.int8 or options.int8_weights:
+        number_type = f"int8 and {number_type}"
     print(
         f"{options.output}: {file.network}, {file.graph.parameter_count} parameters in "
         f"{number_type}, {options.output.stat().st_size} bytes; rounding them changes outputs of "
         f"up to {exported.largest_output:.3g} by at most {exported.storage_error:.2g}"
     )
+    if exported.choice is not None:
+        from mien_tools.int8_choice import report_text
+
+        print(report_text(exported.choice))
     if file.preprocessing.temperature != 1:
         print(f"temperature {file.preprocessing.temperature:.6g}")
     if options.header is not None:

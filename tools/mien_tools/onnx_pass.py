@@ -63,6 +63,15 @@ class Imported:
     lists_of_cells: frozenset[str] = frozenset()
 
 
+# Of quantised models, with those that ONNX Runtime adds to ONNX's.
+_QUANTISED = re.compile(r"(Dynamic)?(Quantize|Dequantize)\w*|QLinear\w+|QGemm|\w+Integer(ToFloat)?")
+
+
+def is_quantised(operator: str) -> bool:
+    """Whether an operator is one of whole numbers in place of floats."""
+    return _QUANTISED.fullmatch(operator) is not None
+
+
 def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
@@ -388,6 +397,11 @@ class Pass(Importer):
         return needed
 
     def _convert(self, proto) -> None:
+        if is_quantised(proto.op_type):
+            raise OnnxError(
+                f"{self.where(proto)}: expected a network in floats, found the quantised operator "
+                f"{proto.op_type}; export the fp32 network, and let --int8 quantise it"
+            )
         if proto.output[0] in self._gelus.inner:
             return
         inputs: list[Value | Constant | None] = []

@@ -243,6 +243,10 @@ class WeightFile:
         """Write the file atomically."""
         container.write_atomically(path, self.encode())
 
+    def stored(self) -> dict[str, np.ndarray | Int8Values]:
+        """The tensors by name, as they are stored."""
+        return {tensor.name: tensor.values for tensor in self.tensors}
+
     def values(self) -> dict[str, np.ndarray]:
         """The tensors by name, those in 8 bits as float32."""
         return {tensor.name: tensor.widened() for tensor in self.tensors}
