@@ -703,7 +703,7 @@ def test_refused_options(case: str, folder: Path, capsys: pytest.CaptureFixture[
 
 
 USAGE = {
-    "nothing": (["--output", "a.mien"], "arguments --network --module --onnx is required"),
+    "nothing": (["--output", "a.mien"], "arguments --network --module --onnx --mien is required"),
     "both": (["--network", "mini_fer", "--module", "a:b", "--output", "a"], "not allowed with"),
     "no checkpoint": (["--network", "mini_fer", "--output", "a"], "--network needs its weights"),
     "no input": (["--module", "a.py:b", "--output", "a"], "--module needs --input CxHxW"),
