@@ -1,6 +1,7 @@
 // Fast kernels against their naive references, over random shapes and alignments.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <random>
 #include <string>
@@ -477,6 +478,92 @@ TEST_CASE("a packed convolution computes as its method does") {
       check_close("packed direct convolution, " + text(g), whole, found.data(),
                   rounding_bounds(g, image, weights, zeros, {}));
     }
+  }
+}
+
+/// A convolution of bytes by its definition; every instruction set computes exactly this.
+std::vector<float> quantized_by_definition(const WindowGeometry& g, const QuantizedWeights& weights,
+                                           const std::vector<float>& bias, Activation activation,
+                                           Pooling pooling, const std::vector<float>& input,
+                                           const std::vector<float>& added) {
+  const float factor = 1.0f / weights.input_scale;
+  std::vector<float> values;  // bytes without their zero point
+  for (const float value : input) {
+    const float byte = std::nearbyint(value * factor) + static_cast<float>(weights.zero_point);
+    values.push_back(byte > 0.0f ? std::min(byte, 255.0f) - static_cast<float>(weights.zero_point)
+                                 : static_cast<float>(-weights.zero_point));
+  }
+  const std::vector<float> filters(
+      weights.bytes,
+      weights.bytes + size_of(g.out_channels * g.in_channels, g.kernel_height, g.kernel_width));
+  std::vector<float> output(g.output_size());
+  naive::conv2d(g, values.data(), filters.data(), nullptr, Activation::none, output.data());
+  for (std::size_t i = 0; i < output.size(); ++i) {
+    const std::size_t o = i % bias.size();
+    const volatile float product = output[i] * (weights.input_scale * weights.scale[o]);
+    output[i] = product + bias[o];
+    if (!added.empty()) output[i] += added[i];
+    output[i] = activated(activation, output[i]);
+  }
+  return pooled(g, pooling, output);
+}
+
+TEST_CASE("convolution of bytes is exactly its definition") {
+  Random random(19);
+  for (int trial = 0; trial < 150; ++trial) {
+    WindowGeometry g = random.window(3);
+    if (trial % 3 == 0) {
+      g = {0, random.between(1, 9), random.between(1, 9), 0, 0, 0, 1, 1, 1, 1, 0, 0};
+      g.out_height = g.in_height;
+      g.out_width = g.in_width;
+    }
+    g.in_channels = random.between(1, 40);
+    g.out_channels = random.between(1, 70);
+    const bool pools = trial % 4 == 3 && g.out_height > 1 && g.out_width > 1;
+    const Pooling pooling = pools ? Pooling::max_2x2 : Pooling::none;
+    const bool adds = !pools && trial % 2 == 0;
+    const auto activation = static_cast<Activation>(trial % 3);
+    const int images = random.between(1, 3);
+    // The largest products all at once, or any.
+    const bool is_extreme = trial % 5 == 0;
+    std::vector<std::int8_t> bytes(
+        size_of(g.out_channels * g.in_channels, g.kernel_height, g.kernel_width));
+    for (std::int8_t& byte : bytes) {
+      byte = static_cast<std::int8_t>(is_extreme ? (trial % 2 == 0 ? 64 : -64)
+                                                 : random.between(-64, 64));
+    }
+    auto scale = absolute(random.values(static_cast<std::size_t>(g.out_channels)));
+    if (trial % 7 == 0) scale[0] = -scale[0];
+    const QuantizedWeights weights{bytes.data(), scale.data(), 0.02f,
+                                   trial % 2 == 0 ? 0 : random.between(0, 255)};
+    const auto bias = random.values(scale.size());
+    auto input = random.values(static_cast<std::size_t>(images) * g.input_size());
+    for (float& value : input) value = is_extreme ? 1e30f : 2.0f * value;
+    if (trial % 6 == 1) {
+      input.front() = std::numeric_limits<float>::quiet_NaN();
+      input.back() = -std::numeric_limits<float>::infinity();
+    }
+    const auto added = adds ? random.values(static_cast<std::size_t>(images) * g.output_size())
+                            : std::vector<float>();
+    std::vector<float> expected;
+    for (int i = 0; i < images; ++i) {
+      const auto part = [&](const std::vector<float>& of, std::size_t size) {
+        if (of.empty()) return of;
+        const auto first = of.begin() + static_cast<std::ptrdiff_t>(size) * i;
+        return std::vector<float>(first, first + static_cast<std::ptrdiff_t>(size));
+      };
+      append(expected,
+             quantized_by_definition(g, weights, bias, activation, pooling,
+                                     part(input, g.input_size()), part(added, g.output_size())));
+    }
+    const PackedConvolution convolution(g, weights, bias.data(), activation, pooling);
+    mien::detail::AlignedBuffer scratch(static_cast<std::size_t>(images) *
+                                        convolution.scratch_size());
+    std::vector<float> output(expected.size());
+    convolution.run(images, input.data(), adds ? added.data() : nullptr, scratch.data(),
+                    output.data());
+    check_close("convolution of bytes, " + text(g) + ", trial " + std::to_string(trial), expected,
+                output.data(), std::vector<float>(expected.size(), 0.0f));
   }
 }
 

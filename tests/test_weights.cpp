@@ -260,7 +260,7 @@ TEST_CASE("a number type that is not known yet is refused by number") {
   bytes[find(bytes, "0.weight") + 8] = 7;
   reseal(bytes);
   CHECK(contains(load_error(bytes),
-                 "tensor '0.weight': number type: expected 0 (fp32) or 1 (fp16), found 7"));
+                 "tensor '0.weight': number type: expected 0 (fp32), 1 (fp16) or 2 (int8), found 7"));
 }
 
 TEST_CASE("the rule that makes test pictures is MurmurHash3's finaliser") {

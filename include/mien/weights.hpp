@@ -28,6 +28,8 @@
 //     u8      number type: see NumberType
 //     u8      rank: 1 to 4
 //     u32     size of each dimension, in PyTorch's order (convolutions: O, I, H, W)
+//     f32     int8 alone: input scale; 0: the weights are widened when they are loaded
+//     u8      int8 alone: input zero point; 0 if the scale is
 //     u64     offset of its first element from the start of the file
 //   u32     number of labels: 0 for what is no classifier, else one for each value of the first
 //           output; then so many
@@ -53,6 +55,14 @@
 //       u32     stride
 //       u32     number of values n: values 0, stride, 2 stride, ... in the order C, H, W
 //       u64     offset of n values, fp32
+//
+// An int8 tensor's block holds an fp32 scale for each index of the first dimension, which are
+// positive, and then the elements, a signed byte each: element = byte * scale, of -127 to 127. With
+// an input scale the layer, a Conv2d without groups or a Dense, computes in 8 bits, and bytes are
+// -64 to 64 (kernels/nn/convolution/quantized.hpp):
+//   q      = rint(input * (1 / input scale)) + input zero point, brought to 0 to 255
+//   output = fp32(sum of (q - input zero point) * byte) * (input scale * scale) + bias
+//
 //   data    every block starts at a multiple of 64; blocks lie in the order they are named above,
 //           with zero bytes between them; the file ends with the last block
 #pragma once
@@ -60,6 +70,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,7 +81,7 @@
 namespace mien {
 
 /// How a file stores a tensor's elements. Readers refuse what they do not know.
-enum class NumberType : std::uint8_t { fp32 = 0, fp16 = 1 };
+enum class NumberType : std::uint8_t { fp32 = 0, fp16 = 1, int8 = 2 };
 
 /// How a picture becomes a network's input, and its outputs probabilities.
 struct Preprocessing {
@@ -133,7 +144,9 @@ class WeightFile {
     NumberType type = NumberType::fp32;
     std::vector<std::uint32_t> dimensions;
     std::size_t offset = 0;
-    std::size_t size = 0;  ///< elements
+    std::size_t size = 0;      ///< elements
+    float input_scale = 0.0f;  ///< int8; 0: products have 32 bits
+    int input_zero_point = 0;
   };
 
   /// Reads and checks a file. Throws Error.
@@ -155,6 +168,8 @@ class WeightFile {
 
   /// A tensor's elements in the order of its dimensions. Throws Error if one is not finite.
   std::vector<float> values(const Tensor& tensor) const;
+  /// An int8 tensor as it is stored. Throws Error if a scale or a byte is out of range.
+  QuantizedTensor quantized(const Tensor& tensor) const;
 
  private:
   class Parser;
@@ -187,6 +202,7 @@ class FileTensors final : public NodeTensors {
   explicit FileTensors(const WeightFile& file) : file_(file) {}
 
   std::vector<float> values(const Node& node, int tensor) const override;
+  std::optional<QuantizedTensor> quantized(const Node& node, int tensor) const override;
   std::string where(const Node& node) const override;
 
  private:
@@ -225,6 +241,17 @@ MIEN_INLINE float half_to_float(std::uint16_t half) noexcept {
   return value;
 }
 
+/// The elements of an int8 tensor.
+MIEN_COLD inline std::vector<float> widened(const QuantizedTensor& tensor) {
+  std::vector<float> values;
+  values.reserve(tensor.bytes.size());
+  const std::size_t of_one = tensor.bytes.size() / tensor.scale.size();
+  for (const std::int8_t byte : tensor.bytes) {
+    values.push_back(static_cast<float>(byte) * tensor.scale[values.size() / of_one]);
+  }
+  return values;
+}
+
 MIEN_COLD inline std::string dimensions_text(const std::vector<std::uint32_t>& dimensions) {
   std::string text;
   for (const std::uint32_t dimension : dimensions) {
@@ -245,8 +272,17 @@ inline float half_at(const std::uint8_t* bytes) noexcept {
   return half_to_float(static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8));
 }
 
-constexpr std::size_t bytes_of(NumberType type) {
-  return type == NumberType::fp16 ? 2 : 4;
+/// Bytes of a tensor's block.
+inline std::size_t block_size(const WeightFile::Tensor& tensor) {
+  switch (tensor.type) {
+    case NumberType::fp32:
+      return 4 * tensor.size;
+    case NumberType::fp16:
+      return 2 * tensor.size;
+    case NumberType::int8:
+      break;
+  }
+  return 4 * std::size_t{tensor.dimensions.front()} + tensor.size;
 }
 
 }  // namespace detail
@@ -406,9 +442,9 @@ class WeightFile::Parser {
       tensor.name = reader_.string("tensor name");
       const std::string where = "tensor '" + tensor.name + "'";
       const std::uint8_t type = reader_.u8("tensor type");
-      if (type > 1) {
-        reader_.fail(
-            {where, ": number type: expected 0 (fp32) or 1 (fp16), found ", detail::Digits(type)});
+      if (type > 2) {
+        reader_.fail({where, ": number type: expected 0 (fp32), 1 (fp16) or 2 (int8), found ",
+                      detail::Digits(type)});
       }
       tensor.type = static_cast<NumberType>(type);
       const std::uint8_t rank = reader_.u8("tensor rank");
@@ -425,8 +461,25 @@ class WeightFile::Parser {
                         " bytes"});
         }
       }
-      tensor.offset = block(tensor.size * detail::bytes_of(tensor.type), where);
+      if (tensor.type == NumberType::int8) read_input_range(where, tensor);
+      tensor.offset = block(detail::block_size(tensor), where);
       contents_.tensors.push_back(std::move(tensor));
+    }
+  }
+
+  MIEN_COLD void read_input_range(const std::string& where, Tensor& tensor) {
+    tensor.input_scale = reader_.f32("input scale");
+    tensor.input_zero_point = reader_.u8("input zero point");
+    if (!(std::isfinite(tensor.input_scale) && tensor.input_scale >= 0.0f)) {
+      reader_.fail({where, ": input scale: expected 0 or a positive number, found ",
+                    std::to_string(tensor.input_scale)});
+    }
+    if (tensor.input_scale == 0.0f && tensor.input_zero_point != 0) {
+      reader_.fail({where, ": input zero point: expected 0 without an input scale, found ",
+                    detail::Digits(tensor.input_zero_point)});
+    }
+    if (tensor.dimensions.size() < 2) {
+      reader_.fail({where, ": expected 2 to 4 dimensions of int8, found 1"});
     }
   }
 
@@ -450,6 +503,12 @@ class WeightFile::Parser {
                         detail::Digits(is_used.size()), ", found ", detail::Digits(index)});
         }
         check_tensor(where, specs.specs[static_cast<std::size_t>(i)], contents_.tensors[index]);
+        if (contents_.tensors[index].input_scale > 0.0f &&
+            (i != 0 || !node.layer->can_be_quantized(node))) {
+          reader_.fail({"tensor '", contents_.tensors[index].name, "': ", where,
+                        " cannot compute in 8 bits: expected an input scale of 0, found ",
+                        std::to_string(contents_.tensors[index].input_scale)});
+        }
         is_used[index] = true;
       }
     }
@@ -636,6 +695,7 @@ MIEN_INLINE WeightFile WeightFile::from_memory(const std::uint8_t* bytes, std::s
 }
 
 MIEN_INLINE std::vector<float> WeightFile::values(const Tensor& tensor) const {
+  if (tensor.type == NumberType::int8) return detail::widened(quantized(tensor));
   std::vector<float> result(tensor.size);
   const std::uint8_t* from = bytes_->data() + tensor.offset;
   const bool is_half = tensor.type == NumberType::fp16;
@@ -645,6 +705,31 @@ MIEN_INLINE std::vector<float> WeightFile::values(const Tensor& tensor) const {
       detail::fail({name(), ": tensor '", tensor.name, "', element ", detail::Digits(i),
                     ": expected a finite number, found ", std::to_string(result[i])});
     }
+  }
+  return result;
+}
+
+MIEN_INLINE QuantizedTensor WeightFile::quantized(const Tensor& tensor) const {
+  QuantizedTensor result;
+  result.input_scale = tensor.input_scale;
+  result.input_zero_point = tensor.input_zero_point;
+  const std::uint8_t* from = bytes_->data() + tensor.offset;
+  for (std::uint32_t i = 0; i < tensor.dimensions.front(); ++i, from += 4) {
+    result.scale.push_back(detail::float_at(from));
+    if (!(std::isfinite(result.scale.back()) && result.scale.back() > 0.0f)) {
+      detail::fail({name(), ": tensor '", tensor.name, "', scale ", detail::Digits(i),
+                    ": expected a positive number, found ", std::to_string(result.scale.back())});
+    }
+  }
+  const int largest = tensor.input_scale > 0.0f ? kernels::quantized::largest_weight : 127;
+  result.bytes.resize(tensor.size);
+  std::memcpy(result.bytes.data(), from, tensor.size);
+  for (std::size_t i = 0; i < tensor.size; ++i) {
+    const int byte = result.bytes[i];
+    if (byte >= -largest && byte <= largest) continue;
+    detail::fail({name(), ": tensor '", tensor.name, "', element ", detail::Digits(i),
+                  ": expected ", detail::Digits(-largest), " to ", detail::Digits(largest),
+                  ", found ", detail::Digits(byte)});
   }
   return result;
 }
@@ -677,6 +762,15 @@ MIEN_INLINE std::vector<float> FileTensors::values(const Node& node, int tensor)
   const auto at = static_cast<std::size_t>(node.first_tensor + tensor);
   const auto index = static_cast<std::size_t>(file_.graph().tensors[at]);
   return file_.values(file_.tensors()[index]);
+}
+
+MIEN_INLINE std::optional<QuantizedTensor> FileTensors::quantized(const Node& node,
+                                                                  int tensor) const {
+  const auto at = static_cast<std::size_t>(node.first_tensor + tensor);
+  const auto index = static_cast<std::size_t>(file_.graph().tensors[at]);
+  const WeightFile::Tensor& stored = file_.tensors()[index];
+  if (!(stored.input_scale > 0.0f)) return std::nullopt;
+  return file_.quantized(stored);
 }
 
 MIEN_INLINE std::string FileTensors::where(const Node& node) const {

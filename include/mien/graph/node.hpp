@@ -177,6 +177,9 @@ constexpr Fusions no_fusions(const Node&) {
 constexpr bool always(const Node&) {
   return true;
 }
+constexpr bool never(const Node&) {
+  return false;
+}
 
 /// Everything that the engine knows of a kind of layer; each has one, in its header in layers/.
 struct LayerType {
@@ -205,6 +208,8 @@ struct LayerType {
   FusedAs fused_as = FusedAs::nothing;
   bool (*can_be_fused)(const Node&) = &always;
   kernels::Activation activation = kernels::Activation::none;
+  /// Whether its products can have 8 bits; then its weights are its first tensor.
+  bool (*can_be_quantized)(const Node&) = &never;
   /// Whether it does nothing but lay its inputs side by side: each is copied to its channels as
   /// soon as it is there, by the engine.
   bool gathers = false;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +27,14 @@ class Step {
                    float* output) const noexcept = 0;
 };
 
+/// Weights with which a layer's products have 8 bits; see kernels/nn/convolution/quantized.hpp.
+struct QuantizedTensor {
+  std::vector<std::int8_t> bytes;  ///< in PyTorch's order
+  std::vector<float> scale;        ///< of each index of the first dimension
+  float input_scale = 0.0f;        ///< input value = (byte - input_zero_point) * input_scale
+  int input_zero_point = 0;
+};
+
 /// Where steps take their tensors from.
 class NodeTensors {
  public:
@@ -32,6 +42,8 @@ class NodeTensors {
   /// The elements of one of a node's tensors, by its place among the layer's, in PyTorch's order.
   /// Throws Error if one is not finite.
   virtual std::vector<float> values(const Node& node, int tensor) const = 0;
+  /// The same in bytes, if the layer is to compute with them.
+  virtual std::optional<QuantizedTensor> quantized(const Node&, int) const { return std::nullopt; }
   /// Begins the message if a tensor's values make no sense: file and node.
   virtual std::string where(const Node& node) const = 0;
 };

@@ -10,6 +10,13 @@
 #define MIEN_X86_TARGETS 0
 #endif
 
+// Clang 14 can compile for AVX-VNNI, but cannot ask a machine for it.
+#if MIEN_X86_TARGETS && !defined(__clang__) && __GNUC__ >= 12
+#define MIEN_COMPILER_KNOWS_AVX_VNNI 1
+#else
+#define MIEN_COMPILER_KNOWS_AVX_VNNI 0
+#endif
+
 #include <mien/kernels/instruction_sets.inl>
 
 namespace mien {
@@ -55,11 +62,17 @@ MIEN_INLINE bool supported(InstructionSet set) noexcept {
 #else
 #define MIEN_CPU_HAS(feature) false
 #endif
+#if MIEN_COMPILER_KNOWS_AVX_VNNI
+#define MIEN_CPU_HAS_AVX_VNNI (MIEN_CPU_HAS_AVX2 && MIEN_CPU_HAS("avxvnni"))
+#else
+#define MIEN_CPU_HAS_AVX_VNNI false
+#endif
 #define MIEN_CASE(set, runs_here) \
   case InstructionSet::set:       \
     return runs_here;
     MIEN_INSTRUCTION_SETS(MIEN_CASE)
 #undef MIEN_CASE
+#undef MIEN_CPU_HAS_AVX_VNNI
 #undef MIEN_CPU_HAS
   }
   return false;

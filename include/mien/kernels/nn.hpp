@@ -23,6 +23,8 @@
 
 #if MIEN_HAS_DEFINITIONS
 
+#include <cstring>
+
 #if MIEN_X86_TARGETS
 #include <immintrin.h>
 #else

@@ -107,9 +107,21 @@ constexpr std::size_t depthwise_scratch_size(const Node& node, const TensorShape
   return kernels::PointwiseDepthwise::scratch_size(geometry(node, input), pools);
 }
 
+/// Whichever way its products are computed: a typed network's memory is planned before its file is
+/// there.
+constexpr std::size_t scratch_of(const kernels::WindowGeometry& g) {
+  const std::size_t size = kernels::choose_convolution_method(g).scratch_size(g);
+  const std::size_t quantized = kernels::quantized::scratch_size(g);
+  return size < quantized ? quantized : size;
+}
+
 constexpr std::size_t scratch_size(const Node& node, const TensorShape& input) {
   const kernels::WindowGeometry g = geometry(node, input);
-  return kernels::choose_convolution_method(g).scratch_size(g);
+  return scratch_of(g);
+}
+
+constexpr bool can_be_quantized(const Node& node) {
+  return kernels::quantized::suits(geometry(node, small_image(node)));
 }
 
 MIEN_COLD std::unique_ptr<Step> make_step(const StepContext& context);
@@ -128,6 +140,7 @@ constexpr LayerType make_type() {
   type.fusions = &fusions;
   type.fused_as = FusedAs::depthwise;
   type.can_be_fused = &can_follow_pointwise;
+  type.can_be_quantized = &can_be_quantized;
   type.make_step = &make_step;
   return type;
 }
@@ -180,6 +193,7 @@ using DepthwiseConv2d = Conv2d<Channels, Channels, Groups<Channels>, Options...>
 
 #if MIEN_HAS_DEFINITIONS
 
+#include <optional>
 #include <vector>
 
 #include <mien/layers/batch_norm2d.hpp>
@@ -187,12 +201,54 @@ using DepthwiseConv2d = Conv2d<Channels, Channels, Groups<Channels>, Options...>
 
 namespace mien::detail {
 
+/// A convolution's tensors, with the batch normalisation behind it.
+class FoldedWeights {
+ public:
+  /// In 8 bits where the file has them so.
+  MIEN_COLD FoldedWeights(const Node& node, const Node* batch_norm, const NodeTensors& tensors,
+                          bool has_bias)
+      : quantized_(tensors.quantized(node, 0)) {
+    const auto out = static_cast<std::size_t>(node.layer->tensors(node).specs[0].dimensions[0]);
+    bias_ = has_bias ? tensors.values(node, 1) : std::vector<float>(out);
+    if (quantized_) {
+      // What is folded into the scales need not change the bytes.
+      if (batch_norm != nullptr) {
+        ChannelScale(*batch_norm, tensors).fold_into(quantized_->scale, bias_);
+      }
+      view_ = {quantized_->bytes.data(), quantized_->scale.data(), quantized_->input_scale,
+               quantized_->input_zero_point};
+    } else {
+      weight_ = tensors.values(node, 0);
+      if (batch_norm != nullptr) ChannelScale(*batch_norm, tensors).fold_into(weight_, bias_);
+    }
+  }
+  FoldedWeights(const FoldedWeights&) = delete;
+  FoldedWeights& operator=(const FoldedWeights&) = delete;
+
+  kernels::PointwiseDepthwise::Weights view() const noexcept {
+    return {weight_.data(), bias_.data(), quantized_ ? &view_ : nullptr};
+  }
+  MIEN_COLD kernels::PackedConvolution packed(const kernels::WindowGeometry& geometry,
+                                              kernels::Activation activation,
+                                              kernels::Pooling pooling) const {
+    if (quantized_) return {geometry, view_, bias_.data(), activation, pooling};
+    return {geometry, weight_.data(), bias_.data(), activation, pooling};
+  }
+
+ private:
+  std::vector<float> weight_;
+  std::vector<float> bias_;
+  std::optional<QuantizedTensor> quantized_;
+  kernels::QuantizedWeights view_{};
+};
+
 /// A convolution, or the dense layer that it is on one pixel.
 class ConvolutionStep final : public Step {
  public:
   ConvolutionStep(const kernels::WindowGeometry& geometry, const StepContext& context,
                   bool has_bias)
-      : packed_(pack(geometry, context, has_bias)) {}
+      : packed_(FoldedWeights(context.node, context.batch_norm, context.tensors, has_bias)
+                    .packed(geometry, context.activation, context.pooling)) {}
 
   void run(int count, const float* const* inputs, const float* added, float* scratch,
            float* output) const noexcept override {
@@ -200,44 +256,15 @@ class ConvolutionStep final : public Step {
   }
 
  private:
-  MIEN_COLD static kernels::PackedConvolution pack(const kernels::WindowGeometry& geometry,
-                                                   const StepContext& context, bool has_bias) {
-    std::vector<float> weight = context.tensors.values(context.node, 0);
-    std::vector<float> bias =
-        has_bias ? context.tensors.values(context.node, 1)
-                 : std::vector<float>(static_cast<std::size_t>(geometry.out_channels));
-    if (context.batch_norm != nullptr) {
-      ChannelScale(*context.batch_norm, context.tensors).fold_into(weight, bias);
-    }
-    return kernels::PackedConvolution(geometry, weight.data(), bias.data(), context.activation,
-                                      context.pooling);
-  }
-
   kernels::PackedConvolution packed_;
-};
-
-/// A convolution's tensors, with the batch normalisation behind it.
-struct FoldedWeights {
-  MIEN_COLD FoldedWeights(const Node& node, const Node* batch_norm, const NodeTensors& tensors)
-      : weight(tensors.values(node, 0)),
-        bias(node.option(conv2d::bias) != 0 ? tensors.values(node, 1)
-                                            : std::vector<float>(static_cast<std::size_t>(
-                                                  node.option(conv2d::out_channels)))) {
-    if (batch_norm != nullptr) ChannelScale(*batch_norm, tensors).fold_into(weight, bias);
-  }
-
-  kernels::PointwiseDepthwise::Weights view() const { return {weight.data(), bias.data()}; }
-
-  std::vector<float> weight;
-  std::vector<float> bias;
 };
 
 class PointwiseDepthwiseStep final : public Step {
  public:
   MIEN_COLD explicit PointwiseDepthwiseStep(const StepContext& context)
       : convolutions_(conv2d::geometry(context.node, context.inputs[0]),
-                      FoldedWeights(context.node, nullptr, context.tensors).view(),
-                      FoldedWeights(*context.depthwise, context.batch_norm, context.tensors).view(),
+                      folded(context.node, nullptr, context).view(),
+                      folded(*context.depthwise, context.batch_norm, context).view(),
                       context.activation, context.pooling) {}
 
   void run(int count, const float* const* inputs, const float* added, float* scratch,
@@ -246,6 +273,11 @@ class PointwiseDepthwiseStep final : public Step {
   }
 
  private:
+  MIEN_COLD static FoldedWeights folded(const Node& node, const Node* batch_norm,
+                                        const StepContext& context) {
+    return FoldedWeights(node, batch_norm, context.tensors, node.option(conv2d::bias) != 0);
+  }
+
   kernels::PointwiseDepthwise convolutions_;
 };
 

@@ -44,7 +44,21 @@ constexpr Fusions fusions(const Node&) {
   return {true, true, true, false};
 }
 
-kernels::WindowGeometry geometry(const Node& node);
+/// A dense layer is a 1x1 convolution of an image of one pixel.
+constexpr kernels::WindowGeometry geometry(const Node& node) {
+  const int inputs = node.option(in_features);
+  const int outputs = node.option(out_features);
+  return {inputs, 1, 1, outputs, 1, 1, 1, 1, 1, 1, 0, 0, 1};
+}
+
+constexpr std::size_t scratch_size(const Node& node, const TensorShape&) {
+  return conv2d::scratch_of(geometry(node));
+}
+
+constexpr bool can_be_quantized(const Node& node) {
+  return kernels::quantized::suits(geometry(node));
+}
+
 MIEN_COLD std::unique_ptr<Step> make_step(const StepContext& context);
 
 constexpr LayerType make_type() {
@@ -55,7 +69,9 @@ constexpr LayerType make_type() {
   type.output_shape = &output_shape;
   type.tensors = &tensors;
   type.multiply_adds = &multiply_adds;
+  type.scratch_size = &scratch_size;
   type.fusions = &fusions;
+  type.can_be_quantized = &can_be_quantized;
   type.make_step = &make_step;
   return type;
 }
@@ -86,13 +102,6 @@ struct Dense {
 #include <mien/layers/conv2d_gradient.hpp>
 
 namespace mien::detail {
-
-/// A dense layer is a 1x1 convolution of an image of one pixel.
-MIEN_INLINE kernels::WindowGeometry dense::geometry(const Node& node) {
-  const int inputs = node.option(in_features);
-  const int outputs = node.option(out_features);
-  return {inputs, 1, 1, outputs, 1, 1, 1, 1, 1, 1, 0, 0, 1};
-}
 
 MIEN_INLINE std::unique_ptr<Step> dense::make_step(const StepContext& context) {
   return std::make_unique<ConvolutionStep>(geometry(context.node), context,

@@ -8,6 +8,9 @@
 MIEN_BEGIN_TARGET("avx2,fma")
 #include <mien/kernels/avx2/vector.inl>
 //
+#include <mien/kernels/avx2/bytes.inl>
+#include <mien/kernels/avx2/dot.inl>
+//
 #include <mien/kernels/nn/all.inl>
 MIEN_END_TARGET
 #undef MIEN_SET

@@ -8,6 +8,9 @@
 MIEN_BEGIN_TARGET("avx512f,avx512bw,avx512vl,bmi2")
 #include <mien/kernels/avx512/vector.inl>
 //
+#include <mien/kernels/avx512/bytes.inl>
+#include <mien/kernels/avx512/dot.inl>
+//
 #include <mien/kernels/nn/compute_bound.inl>
 MIEN_END_TARGET
 

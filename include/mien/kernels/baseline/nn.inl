@@ -6,6 +6,9 @@
 #define MIEN_SET baseline
 #include <mien/kernels/baseline/vector.inl>
 //
+#include <mien/kernels/baseline/bytes.inl>
+#include <mien/kernels/baseline/dot.inl>
+//
 #include <mien/kernels/nn/all.inl>
 #undef MIEN_SET
 

@@ -3,6 +3,9 @@
 #include <mien/kernels/parse_alone.inl>
 //
 #include <mien/kernels/baseline/vector.inl>
+//
+#include <mien/kernels/baseline/bytes.inl>
+#include <mien/kernels/baseline/dot.inl>
 #endif
 
 #include <mien/kernels/nn/compute_bound.inl>

@@ -4,6 +4,9 @@
 #include <mien/kernels/parse_alone.inl>
 //
 #include <mien/kernels/baseline/vector.inl>
+//
+#include <mien/kernels/baseline/bytes.inl>
+#include <mien/kernels/baseline/dot.inl>
 #endif
 
 #include <mien/kernels/nn/parts.inl>
@@ -15,6 +18,8 @@
 #include <mien/kernels/nn/elementwise.inl>
 //
 #include <mien/kernels/nn/convolution/winograd.inl>
+//
+#include <mien/kernels/nn/convolution/quantized.inl>
 
 namespace mien::kernels::MIEN_SET {
 
@@ -26,6 +31,7 @@ constexpr void fill_compute_bound(KernelTable& table) noexcept {
   table.winograd_3x3 = &winograd_conv2d<Winograd3x3>;
   table.winograd_3x3_small = &winograd_conv2d<Winograd3x3Small>;
   table.winograd_5x5 = &winograd_conv2d<Winograd5x5>;
+  fill_quantized(table);
   table.elementwise = &elementwise;
   table.scale_channels = &scale_channels;
   table.prelu = &prelu;

@@ -1,6 +1,7 @@
 // What a convolution does to its sums before it stores them.
 #pragma once
 
+#include <cstdint>
 #include <limits>
 
 namespace mien::kernels {
@@ -42,12 +43,27 @@ constexpr const char* name(Pooling pooling) noexcept {
   return pooling == Pooling::none ? "none" : "max_2x2";
 }
 
-/// output = pooling(activation(sum + bias + added))
+/// How values become unsigned bytes: rint(value * inverse_scale) + zero_point, from 0 to 255.
+struct QuantizedInput {
+  float inverse_scale;
+  int zero_point;
+};
+
+/// What sums of products of bytes need to become floats. Arrays are padded as the bias is.
+struct Quantization {
+  QuantizedInput input;
+  const std::int32_t* offset;  ///< by channel, added to the sum: takes the zero point away
+  const float* scale;          ///< by channel
+};
+
+/// output = pooling(activation(sum + bias + added)); of bytes, the sum is
+/// float(sum + offset) * scale.
 struct Epilogue {
   const float* bias;  ///< padded as the packed weights' channels are
   Activation activation = Activation::none;
   Pooling pooling = Pooling::none;
-  const float* added = nullptr;  ///< as the output is laid out; never with a pooling
+  const float* added = nullptr;             ///< as the output is laid out; never with a pooling
+  const Quantization* quantized = nullptr;  ///< of a convolution of bytes
 };
 
 }  // namespace mien::kernels

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include <mien/kernels/instruction_sets.hpp>
 #include <mien/kernels/nn/adaptive_pool2d.hpp>
@@ -29,6 +30,10 @@ struct KernelTable {
                            const Epilogue&, float* output) noexcept;
   void (*grouped_conv2d)(const WindowGeometry&, const float* input, const float* packed,
                          const Epilogue&, float* output) noexcept;
+  void (*quantized_conv2d)(const WindowGeometry&, const std::uint8_t* padded_input,
+                           const std::int8_t* packed, const Epilogue&, float* output) noexcept;
+  void (*quantize)(std::size_t size, const QuantizedInput&, const float* input,
+                   std::uint8_t* bytes) noexcept;
   using Winograd = void(const WindowGeometry&, int images, const float* input, const float* packed,
                         const Epilogue&, float* scratch, float* output) noexcept;
   Winograd* winograd_3x3;

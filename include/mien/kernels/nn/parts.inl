@@ -7,6 +7,10 @@
 
 namespace mien::kernels::MIEN_SET {
 
+/// Output channels that one packed block holds.
+constexpr int block_channels = 2 * lanes;
+static_assert(block_channels <= largest_block, "scratch memory is planned for the largest");
+
 /// The first `count` of a vector's lanes, the others zero; all of them where Whole, at no cost.
 template <bool Whole>
 MIEN_ALWAYS_INLINE Vector load_part(const float* from, int count) noexcept {

@@ -15,10 +15,6 @@
 
 namespace mien::kernels::MIEN_SET {
 
-/// Output channels that one packed block holds.
-constexpr int block_channels = 2 * lanes;
-static_assert(block_channels <= largest_block, "scratch memory is planned for the largest");
-
 /// Pixels of the widest tile: two accumulators for each, two weights and one input value must fit
 /// in the register file.
 constexpr int conv2d_pixels = registers >= 32 ? 12 : 6;

@@ -2,15 +2,27 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include <mien/config.hpp>
 #include <mien/kernels/nn/convolution/methods.hpp>
+#include <mien/kernels/nn/convolution/quantized.hpp>
 #include <mien/kernels/nn/epilogue.hpp>
 #include <mien/kernels/nn/geometry.hpp>
 #include <mien/kernels/nn/kernel_table.hpp>
 #include <mien/tensor.hpp>
 
 namespace mien::kernels {
+
+/// Weights whose products have 8 bits: weight = byte * scale of its output channel, the input
+/// (byte - zero_point) * input_scale.
+struct QuantizedWeights {
+  const std::int8_t* bytes;  ///< [O][I][KH][KW], from -64 to 64
+  const float* scale;        ///< [O], of either sign
+  float input_scale;
+  int zero_point;
+};
 
 /// Immutable when constructed. A dense layer is a 1x1 convolution of one pixel.
 class PackedConvolution {
@@ -24,6 +36,11 @@ class PackedConvolution {
   MIEN_COLD PackedConvolution(const ConvolutionMethod& method, const WindowGeometry& geometry,
                               const float* weight, const float* bias,
                               Activation activation = Activation::none,
+                              Pooling pooling = Pooling::none);
+
+  /// By products of 8 bits; quantized::suits() the geometry.
+  MIEN_COLD PackedConvolution(const WindowGeometry& geometry, const QuantizedWeights& weight,
+                              const float* bias, Activation activation = Activation::none,
                               Pooling pooling = Pooling::none);
 
   /// A batch of images one after the other; `scratch` holds scratch_size() floats for each.
@@ -42,6 +59,11 @@ class PackedConvolution {
   const ConvolutionMethod& method() const noexcept { return *method_; }
 
  private:
+  MIEN_COLD void choose_table();
+  int padded_group() const noexcept;
+  /// Values by output channel, each group's padded as the packed weights are.
+  MIEN_COLD mien::detail::AlignedBuffer padded(const float* values) const;
+
   void run(const WindowGeometry& geometry, int count, const float* input, const float* added,
            float* scratch, float* output) const noexcept;
 
@@ -52,6 +74,10 @@ class PackedConvolution {
   Pooling pooling_;
   mien::detail::AlignedBuffer weight_;
   mien::detail::AlignedBuffer bias_;
+  // Of products of 8 bits.
+  QuantizedInput quantized_input_{};
+  std::vector<std::int32_t> offset_;
+  mien::detail::AlignedBuffer scale_;
 };
 
 }  // namespace mien::kernels
@@ -72,18 +98,58 @@ MIEN_INLINE PackedConvolution::PackedConvolution(const ConvolutionMethod& method
                                                  Activation activation, Pooling pooling)
     : method_(&method), geometry_(geometry), activation_(activation), pooling_(pooling) {
   using mien::detail::AlignedBuffer;
+  choose_table();
   const int group = geometry.out_channels / geometry.groups;
-  table_ = &table_for_channels(chosen_table(), method.in_blocks ? group : geometry.out_channels);
-  const int block = method.in_blocks ? table_->block : 1;
-  const int padded_group = (group + block - 1) / block * block;
   const std::size_t size = method.packed_size(geometry, table_->block);
-  weight_ = padded_group == group ? AlignedBuffer::uninitialized(size) : AlignedBuffer(size);
+  weight_ = padded_group() == group ? AlignedBuffer::uninitialized(size) : AlignedBuffer(size);
   method.pack(geometry, table_->block, weight, weight_.data());
-  bias_ = AlignedBuffer(WindowGeometry::product(geometry.groups, padded_group, 1));
-  if (bias == nullptr) return;
-  for (int o = 0; o < geometry.out_channels; ++o) {
-    bias_.data()[o / group * padded_group + o % group] = bias[o];
+  bias_ = padded(bias);
+}
+
+MIEN_INLINE PackedConvolution::PackedConvolution(const WindowGeometry& geometry,
+                                                 const QuantizedWeights& weight, const float* bias,
+                                                 Activation activation, Pooling pooling)
+    : method_(&quantized_method),
+      geometry_(geometry),
+      activation_(activation),
+      pooling_(pooling),
+      quantized_input_{1.0f / weight.input_scale, weight.zero_point} {
+  choose_table();
+  weight_ = mien::detail::AlignedBuffer(method_->packed_size(geometry, table_->block));
+  quantized::pack(geometry, table_->block, weight.bytes,
+                  reinterpret_cast<std::int8_t*>(weight_.data()));
+  const std::size_t inputs =
+      WindowGeometry::product(geometry.in_channels, geometry.kernel_height, geometry.kernel_width);
+  std::vector<float> scale;
+  offset_.resize(static_cast<std::size_t>(padded_group()));
+  const std::int8_t* byte = weight.bytes;
+  for (std::size_t o = 0; o < static_cast<std::size_t>(geometry.out_channels); ++o) {
+    for (std::size_t i = 0; i < inputs; ++i) offset_[o] -= weight.zero_point * *byte++;
+    scale.push_back(weight.input_scale * weight.scale[o]);
   }
+  scale_ = padded(scale.data());
+  bias_ = padded(bias);
+}
+
+MIEN_INLINE void PackedConvolution::choose_table() {
+  const int group = geometry_.out_channels / geometry_.groups;
+  table_ = &table_for_channels(chosen_table(), method_->in_blocks ? group : geometry_.out_channels);
+}
+
+MIEN_INLINE int PackedConvolution::padded_group() const noexcept {
+  const int group = geometry_.out_channels / geometry_.groups;
+  const int block = method_->in_blocks ? table_->block : 1;
+  return (group + block - 1) / block * block;
+}
+
+MIEN_INLINE mien::detail::AlignedBuffer PackedConvolution::padded(const float* values) const {
+  const int group = geometry_.out_channels / geometry_.groups;
+  mien::detail::AlignedBuffer result(WindowGeometry::product(geometry_.groups, padded_group(), 1));
+  if (values == nullptr) return result;
+  for (int o = 0; o < geometry_.out_channels; ++o) {
+    result.data()[o / group * padded_group() + o % group] = values[o];
+  }
+  return result;
 }
 
 MIEN_INLINE void PackedConvolution::run(int count, const float* input, const float* added,
@@ -98,6 +164,8 @@ MIEN_INLINE void PackedConvolution::run(const WindowGeometry& geometry, int coun
   epilogue.activation = activation_;
   epilogue.pooling = pooling_;
   epilogue.added = added;
+  const Quantization quantization{quantized_input_, offset_.data(), scale_.data()};
+  if (method_ == &quantized_method) epilogue.quantized = &quantization;
   method_->run(*table_, geometry, count, input, weight_.data(), epilogue, scratch, output);
 }
 

@@ -28,7 +28,7 @@ class PointwiseDepthwise {
 
   /// Floats for one image, and for any number of them.
   static constexpr std::size_t scratch_size(const WindowGeometry& pointwise, bool pools) {
-    const std::size_t size = between_size(pointwise);
+    const std::size_t size = between_size(pointwise) + bytes_size(pointwise);
     return pools ? size + mien::detail::aligned_size(product(pointwise, band_rows(pointwise)))
                  : size;
   }
@@ -36,6 +36,7 @@ class PointwiseDepthwise {
   struct Weights {
     const float* weight;  ///< as PyTorch has them
     const float* bias;
+    const QuantizedWeights* quantized = nullptr;  ///< of the pointwise one, in place of `weight`
   };
 
   MIEN_COLD PointwiseDepthwise(const WindowGeometry& pointwise, const Weights& pointwise_weights,
@@ -66,6 +67,12 @@ class PointwiseDepthwise {
   /// A band's sums and the rows above and below that they see.
   static constexpr std::size_t between_size(const WindowGeometry& pointwise) {
     return mien::detail::aligned_size(product(pointwise, band_rows(pointwise) + 2));
+  }
+
+  /// The rows of the input that a band sees, where products have 8 bits.
+  static constexpr std::size_t bytes_size(const WindowGeometry& pointwise) {
+    return static_cast<std::size_t>(band_rows(pointwise) + 2) *
+           quantized::scratch_size(row_of(pointwise));
   }
 
   static constexpr WindowGeometry row_of(WindowGeometry pointwise) {
@@ -112,7 +119,11 @@ MIEN_INLINE PointwiseDepthwise::PointwiseDepthwise(const WindowGeometry& pointwi
       depthwise_geometry_(depthwise_of(pointwise)),
       pools_(pooling == Pooling::max_2x2),
       table_(&chosen_table()),
-      pointwise_(row_of(pointwise), pointwise_weights.weight, pointwise_weights.bias),
+      pointwise_(pointwise_weights.quantized == nullptr
+                     ? PackedConvolution(row_of(pointwise), pointwise_weights.weight,
+                                         pointwise_weights.bias)
+                     : PackedConvolution(row_of(pointwise), *pointwise_weights.quantized,
+                                         pointwise_weights.bias)),
       depthwise_(depthwise_geometry_, depthwise_weights.weight, depthwise_weights.bias,
                  activation) {}
 
@@ -138,7 +149,8 @@ MIEN_INLINE void PointwiseDepthwise::run_image(const float* input, const float* 
       WindowGeometry::product(geometry_.in_channels, 1, geometry_.in_width);
   const std::size_t row = product(geometry_, 1);
   float* const between = scratch;
-  float* const sums = scratch + between_size(geometry_);
+  float* const bytes = scratch + between_size(geometry_);
+  float* const sums = bytes + bytes_size(geometry_);
   WindowGeometry rows = depthwise_geometry_;
   WindowGeometry pooled = geometry_;
   pooled.in_channels = pooled.out_channels;
@@ -155,7 +167,7 @@ MIEN_INLINE void PointwiseDepthwise::run_image(const float* input, const float* 
                 static_cast<std::size_t>(last - top) * row, between);
     first = top;
     pointwise_.run(bottom - last, input + static_cast<std::size_t>(last) * input_row, nullptr,
-                   nullptr, between + static_cast<std::size_t>(last - top) * row);
+                   bytes, between + static_cast<std::size_t>(last - top) * row);
     last = bottom;
     rows.in_height = bottom - top;
     rows.out_height = end - y;

@@ -1,0 +1,55 @@
+// Eight integers of 32 bits in an AVX register, and how floats become bytes.
+#ifndef MIEN_SET  // parsed by itself
+#include <mien/kernels/parse_alone.inl>
+//
+#include <mien/kernels/avx2/vector.inl>
+#endif
+
+namespace mien::kernels::MIEN_SET {
+
+using Integers = __m256i;
+/// Four bytes for each of the lanes.
+using Weights = __m256i;
+
+MIEN_ALWAYS_INLINE Integers load_integers(const std::int32_t* from) noexcept {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+MIEN_ALWAYS_INLINE Integers broadcast_integer(std::int32_t value) noexcept {
+  return _mm256_set1_epi32(value);
+}
+MIEN_ALWAYS_INLINE Integers plus(Integers a, Integers b) noexcept {
+  return _mm256_add_epi32(a, b);
+}
+MIEN_ALWAYS_INLINE Weights load_weights(const std::int8_t* from) noexcept {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+/// Four bytes, in every lane.
+MIEN_ALWAYS_INLINE Integers broadcast_bytes(const std::uint8_t* from) noexcept {
+  std::int32_t four;
+  std::memcpy(&four, from, sizeof four);
+  return _mm256_set1_epi32(four);
+}
+MIEN_ALWAYS_INLINE Vector integers_to_floats(Integers v) noexcept {
+  return _mm256_cvtepi32_ps(v);
+}
+/// To nearest even; the least integer for what is not a number or too small for one.
+MIEN_ALWAYS_INLINE Integers to_integers(Vector v) noexcept {
+  return _mm256_cvtps_epi32(v);
+}
+/// The product, rounded: compilers may not fuse it with an addition.
+MIEN_ALWAYS_INLINE Vector rounded_product(Vector a, Vector b) noexcept {
+  Vector product = times(a, b);
+  __asm__("" : "+x"(product));
+  return product;
+}
+/// The integers of four vectors, each brought to 0 to 255.
+MIEN_ALWAYS_INLINE void store_bytes(std::uint8_t* to, const Integers (&v)[4]) noexcept {
+  const __m256i bytes =
+      _mm256_packus_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
+  // Packing keeps to the register's halves.
+  const __m256i in_order =
+      _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), in_order);
+}
+
+}  // namespace mien::kernels::MIEN_SET

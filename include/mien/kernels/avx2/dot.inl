@@ -1,0 +1,20 @@
+// Products of bytes by AVX2, which adds pairs in 16 bits: weights of 7 bits cannot overflow them.
+#ifndef MIEN_SET  // parsed by itself
+#include <mien/kernels/parse_alone.inl>
+//
+#include <mien/kernels/avx2/vector.inl>
+//
+#include <mien/kernels/avx2/bytes.inl>
+#endif
+
+namespace mien::kernels::MIEN_SET {
+
+constexpr bool dot_is_one_instruction = false;
+
+/// Adds the products of four unsigned bytes with four weights to each lane.
+MIEN_ALWAYS_INLINE Integers add_dot(Integers sum, Integers bytes, Weights weights) noexcept {
+  const __m256i pairs = _mm256_maddubs_epi16(bytes, weights);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+}  // namespace mien::kernels::MIEN_SET

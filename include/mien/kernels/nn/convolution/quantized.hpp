@@ -1,0 +1,167 @@
+// Convolution with products of 8 bits and sums of 32: values of the input become unsigned bytes,
+// weights are signed ones of 7 bits, and the sums, which are exact, become floats again in the
+// epilogue (Jacob et al., arXiv 1712.05877, section 2). Every instruction set computes the same.
+// The fast kernel is in quantized.inl.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <mien/config.hpp>
+#include <mien/kernels/nn/convolution/method.hpp>
+#include <mien/kernels/nn/geometry.hpp>
+#include <mien/kernels/nn/kernel_table.hpp>
+#include <mien/tensor.hpp>
+
+namespace mien::kernels {
+
+namespace quantized {
+
+/// The largest weight: two products with 255 fit into the 16 bits in which AVX2 adds them.
+inline constexpr int largest_weight = 64;
+
+/// Input channels whose products are added at once.
+inline constexpr int depth_step = 4;
+
+constexpr int padded_channels(const WindowGeometry& g) {
+  return (g.in_channels + depth_step - 1) / depth_step * depth_step;
+}
+
+/// Products of one output, those with the zeros behind the last channel among them.
+constexpr std::size_t depth(const WindowGeometry& g) {
+  return WindowGeometry::product(padded_channels(g), g.kernel_height, g.kernel_width);
+}
+
+/// Convolutions whose sums fit into 32 bits.
+constexpr bool suits(const WindowGeometry& g) {
+  constexpr std::size_t most = 0x7FFFFFFFu / (255u * largest_weight);
+  return g.groups == 1 && depth(g) <= most;
+}
+
+constexpr std::size_t image_bytes(const WindowGeometry& g) {
+  return WindowGeometry::product(padded_channels(g), g.padded_height(), g.padded_width());
+}
+
+/// The image in bytes, its padding around it.
+constexpr std::size_t scratch_size(const WindowGeometry& g) {
+  return suits(g) ? mien::detail::aligned_size((image_bytes(g) + sizeof(float) - 1) / sizeof(float))
+                  : 0;
+}
+
+/// Floats whose place the bytes take; output channels are padded to whole blocks.
+constexpr std::size_t packed_size(const WindowGeometry& g, int block) {
+  const int blocks = (g.out_channels + block - 1) / block;
+  return static_cast<std::size_t>(blocks) * static_cast<std::size_t>(block) * depth(g) /
+         sizeof(float);
+}
+
+/// Packs weights [O][I][KH][KW] as [block of O][KH][KW][I / 4][O in block][4 of I], the order in
+/// which the kernel reads them. `packed` holds zeros.
+void pack(const WindowGeometry& g, int block, const std::int8_t* weight, std::int8_t* packed);
+
+void run(const KernelTable& table, const WindowGeometry& g, int count, const float* input,
+         const float* packed, const Epilogue& epilogue, float* scratch, float* output) noexcept;
+
+constexpr ConvolutionMethod method() {
+  ConvolutionMethod m{};
+  m.name = "quantized";
+  m.suits = &suits;
+  m.can_pool = true;
+  m.in_blocks = true;
+  m.scratch_size = &scratch_size;
+  m.packed_size = &packed_size;
+  m.run = &run;
+  return m;
+}
+
+}  // namespace quantized
+
+/// Not in the list of methods: a file's weights say whether products have 8 bits.
+inline constexpr ConvolutionMethod quantized_method = quantized::method();
+
+}  // namespace mien::kernels
+
+#if MIEN_HAS_DEFINITIONS
+
+#include <algorithm>
+
+namespace mien::kernels::quantized {
+
+MIEN_INLINE void pack(const WindowGeometry& g, int block, const std::int8_t* weight,
+                      std::int8_t* packed) {
+  const int taps = g.kernel_height * g.kernel_width;
+  const std::ptrdiff_t filter = std::ptrdiff_t{taps} * g.in_channels;
+  const std::ptrdiff_t padded = padded_channels(g);
+  for (int o = 0; o < g.out_channels; ++o, weight += filter) {
+    std::int8_t* const of_block = packed + o / block * (taps * padded * block);
+    for (int i = 0; i < g.in_channels; ++i) {
+      const std::ptrdiff_t at = (i / depth_step * block + o % block) * depth_step + i % depth_step;
+      for (int tap = 0; tap < taps; ++tap) {
+        of_block[tap * padded * block + at] = weight[std::ptrdiff_t{i} * taps + tap];
+      }
+    }
+  }
+}
+
+/// Writes the image in bytes: zeros behind the channels, those of padding around it.
+MIEN_INLINE void quantize_image(const KernelTable& table, const WindowGeometry& g,
+                                const QuantizedInput& how, const float* input,
+                                std::uint8_t* bytes) noexcept {
+  const std::ptrdiff_t padded = padded_channels(g);
+  const std::ptrdiff_t values = std::ptrdiff_t{g.in_width} * g.in_channels;
+  if (padded == g.in_channels && !g.is_padded()) {
+    table.quantize(g.input_size(), how, input, bytes);
+    return;
+  }
+  const std::ptrdiff_t row = padded * g.padded_width();
+  const std::ptrdiff_t left = padded * g.padding_x;
+  const std::ptrdiff_t width = padded * g.in_width;
+  const auto zero = static_cast<std::uint8_t>(how.zero_point);
+  bytes = std::fill_n(bytes, g.padding_y * row, zero);
+  for (int y = 0; y < g.in_height; ++y, input += values) {
+    bytes = std::fill_n(bytes, left, zero);
+    // To the end of their place first, from where pixels move apart without meeting.
+    const std::uint8_t* from = bytes + width - values;
+    table.quantize(static_cast<std::size_t>(values), how, input, bytes + width - values);
+    if (padded == g.in_channels) {
+      bytes += width;
+    } else {
+      for (int x = 0; x < g.in_width; ++x) {
+        for (int c = 0; c < g.in_channels; ++c) *bytes++ = *from++;
+        bytes = std::fill_n(bytes, padded - g.in_channels, zero);
+      }
+    }
+    bytes = std::fill_n(bytes, row - left - width, zero);
+  }
+  std::fill_n(bytes, (g.padded_height() - g.padding_y - g.in_height) * row, zero);
+}
+
+MIEN_INLINE void run(const KernelTable& table, const WindowGeometry& g, int count,
+                     const float* input, const float* packed, const Epilogue& epilogue,
+                     float* scratch, float* output) noexcept {
+  auto* const bytes = reinterpret_cast<std::uint8_t*>(scratch);
+  const auto* const weight = reinterpret_cast<const std::int8_t*>(packed);
+  const bool pools = epilogue.pooling == Pooling::max_2x2;
+  WindowGeometry one = g;
+  if (g.is_pointwise() && !pools) {
+    // A batch is one tall image to a window of one pixel.
+    one.in_height *= count;
+    one.out_height *= count;
+    count = 1;
+  }
+  const int step = pools ? 2 : 1;
+  const std::size_t output_size =
+      WindowGeometry::product(one.out_channels, one.out_height / step, one.out_width / step);
+  Epilogue of_image = epilogue;
+  for (int i = 0; i < count; ++i) {
+    quantize_image(table, one, epilogue.quantized->input, input, bytes);
+    table.quantized_conv2d(one, bytes, weight, of_image, output);
+    input += one.input_size();
+    output += output_size;
+    if (of_image.added != nullptr) of_image.added += output_size;
+  }
+}
+
+}  // namespace mien::kernels::quantized
+
+#endif  // MIEN_HAS_DEFINITIONS
