@@ -28,10 +28,12 @@ OUTPUT_NAME = "output"
 # What a prepared folder holds.
 INPUTS_FILE = "inputs.f32"
 MIEN_FILE = "mini_fer.mien"
+MIEN_INT8_FILE = "mini_fer_int8.mien"
 PROGRAM_FILE = "serve_times"
 STATE_FILE = "mini_fer_state.pt"
 TRACED_FILE = "mini_fer_traced.pt"
 ONNX_FILE = "mini_fer.onnx"
+ONNX_INT8_FILE = "mini_fer_int8.onnx"
 MNN_FILE = "mini_fer.mnn"
 NCNN_PARAM_FILE = "mini_fer.ncnn.param"
 NCNN_BIN_FILE = "mini_fer.ncnn.bin"
@@ -83,10 +85,11 @@ class Mien(Engine):
     """Mien, through the program serve_times."""
 
     name = "Mien"
+    file = MIEN_FILE
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        command = [folder / PROGRAM_FILE, folder / MIEN_FILE, folder / INPUTS_FILE]
+        command = [folder / PROGRAM_FILE, folder / self.file, folder / INPUTS_FILE]
         self._program = ServedProgram(command)
 
     def version(self) -> str:
@@ -105,17 +108,64 @@ class Mien(Engine):
         return _start_report(nanoseconds, _peak_bytes(engine._program.pid))
 
 
+class MienInt8(Mien):
+    """Mien with products of 8 bits where the file has them."""
+
+    name = "Mien, int8"
+    file = MIEN_INT8_FILE
+
+
 class OnnxRuntime(Engine):
     name = "ONNX Runtime"
     module = "onnxruntime"
     package = "onnxruntime"
+    file = ONNX_FILE
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._session = onnx_runtime_session(folder / ONNX_FILE)
+        self._session = onnx_runtime_session(folder / self.file)
 
     def run(self, index: int) -> np.ndarray:
         return self._session.run(None, {INPUT_NAME: self.inputs[index]})[0]
+
+
+class OnnxRuntimeInt8(OnnxRuntime):
+    """ONNX Runtime with the model that its own quantize_static makes: QDQ, scales by channel."""
+
+    name = "ONNX Runtime, int8"
+    file = ONNX_INT8_FILE
+
+
+class OpenVino(Engine):
+    name = "OpenVINO"
+    module = "openvino"
+    package = "openvino"
+    precision = "f32"
+
+    def __init__(self, folder: Path) -> None:
+        import openvino
+
+        super().__init__(folder)
+        options = {
+            "INFERENCE_NUM_THREADS": 1,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": self.precision,
+        }
+        core = openvino.Core()
+        self._request = core.compile_model(
+            folder / ONNX_FILE, "CPU", options
+        ).create_infer_request()
+
+    def run(self, index: int) -> np.ndarray:
+        return self._request.infer({INPUT_NAME: self.inputs[index]})[OUTPUT_NAME]
+
+
+class OpenVinoBfloat16(OpenVino):
+    """Rounds where the processor has instructions for bfloat16, and is the same elsewhere."""
+
+    name = "OpenVINO, bfloat16"
+    precision = "bf16"
 
 
 class Mnn(Engine):
@@ -256,7 +306,11 @@ class TorchOptimized(TorchEager):
 
 ENGINES: tuple[type[Engine], ...] = (
     Mien,
+    MienInt8,
     OnnxRuntime,
+    OnnxRuntimeInt8,
+    OpenVino,
+    OpenVinoBfloat16,
     Mnn,
     MnnSmallTiles,
     Ncnn,
