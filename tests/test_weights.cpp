@@ -1,4 +1,5 @@
 // The weight file: what is read from good ones, and that no bad one passes or crashes.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -111,6 +112,67 @@ TEST_CASE("weights come from a path or from memory, in fp32 or fp16") {
   CHECK(Tiny::load(tiny_path).verify() < 1e-5);
   // The exporter computes the vectors from the weights as stored, so halves agree as well.
   CHECK(Tiny::load(MIEN_TEST_DATA "/tiny_half.mien").verify() < 1e-5);
+}
+
+TEST_CASE("networks of 8 bits compute what the exporter did") {
+  const std::string path = MIEN_TEST_DATA "/tiny_int8.mien";
+  const WeightFile file = WeightFile::load(path);
+  const auto tensor = [&file](const std::string& name) {
+    const auto& all = file.tensors();
+    return *std::find_if(all.begin(), all.end(),
+                         [&name](const WeightFile::Tensor& one) { return one.name == name; });
+  };
+  // A first convolution, whose inputs have both signs, and a depthwise one that is widened.
+  CHECK(tensor("0.weight").type == NumberType::int8);
+  CHECK(tensor("0.weight").input_scale > 0.0f);
+  CHECK(tensor("0.weight").input_zero_point > 0);
+  CHECK(tensor("4.conv.3.weight").type == NumberType::int8);
+  CHECK(tensor("4.conv.3.weight").input_scale == 0.0f);
+  const QuantizedTensor quantized = file.quantized(tensor("0.weight"));
+  const std::vector<float> values = file.values(tensor("0.weight"));
+  REQUIRE(quantized.scale.size() == 4);
+  REQUIRE(values.size() == 36);
+  CHECK(values[35] == static_cast<float>(quantized.bytes[35]) * quantized.scale[3]);
+  CHECK(file.tolerance() == double{5e-2f});
+  CHECK(Model(file).verify() < 1e-2);
+  CHECK(Tiny::load(path).verify() < 1e-2);
+}
+
+TEST_CASE("what 8 bits cannot be is named") {
+  const Bytes good = read_file(MIEN_TEST_DATA "/tiny_int8.mien");
+  const auto message = [&good](const auto& change) {
+    Bytes bytes = good;
+    change(bytes);
+    reseal(bytes);
+    return load_error(bytes);
+  };
+  const auto put_f32 = [](Bytes& bytes, std::size_t at, float value) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &value, sizeof bits);
+    put_u32(bytes, at, bits);
+  };
+  // Behind a name stand the type, the rank, four dimensions, the input's scale and zero point and
+  // the place of scales and elements.
+  const auto scale_of = [&good](const char* name) {
+    return find(good, name) + std::strlen(name) + 2 + 16;
+  };
+  const std::size_t first = scale_of("0.weight");
+  const auto data = static_cast<std::size_t>(good[first + 5]) | std::size_t{good[first + 6]} << 8;
+  CHECK(message([&](Bytes& bytes) { put_f32(bytes, first, -1.0f); }) ==
+        "test.mien: tensor '0.weight': input scale: expected 0 or a positive number, found "
+        "-1.000000");
+  CHECK(message([&](Bytes& bytes) { put_f32(bytes, first, 0.0f); })
+            .find("test.mien: tensor '0.weight': input zero point: expected 0 without an input "
+                  "scale, found ") == 0);
+  CHECK(message([&](Bytes& bytes) { put_f32(bytes, scale_of("4.conv.3.weight"), 0.5f); }) ==
+        "test.mien: tensor '4.conv.3.weight': node 7, '4.conv.3' (Conv2d) cannot compute in 8 "
+        "bits: expected an input scale of 0, found 0.500000");
+  CHECK(message([&](Bytes& bytes) { put_f32(bytes, data, 0.0f); }) ==
+        "test.mien: tensor '0.weight', scale 0: expected a positive number, found 0.000000");
+  CHECK(message([&](Bytes& bytes) { bytes[data + 16 + 7] = 65; }) ==
+        "test.mien: tensor '0.weight', element 7: expected -64 to 64, found 65");
+  CHECK(message([&](Bytes& bytes) { bytes[find(good, "0.bias") + 6] = 2; }) ==
+        "test.mien: tensor '0.bias': expected 2 to 4 dimensions of int8, found 1");
 }
 
 TEST_CASE("a missing file and a folder are errors that name the path") {
@@ -259,8 +321,9 @@ TEST_CASE("a number type that is not known yet is refused by number") {
   Bytes bytes = read_file(tiny_path);
   bytes[find(bytes, "0.weight") + 8] = 7;
   reseal(bytes);
-  CHECK(contains(load_error(bytes),
-                 "tensor '0.weight': number type: expected 0 (fp32), 1 (fp16) or 2 (int8), found 7"));
+  CHECK(
+      contains(load_error(bytes),
+               "tensor '0.weight': number type: expected 0 (fp32), 1 (fp16) or 2 (int8), found 7"));
 }
 
 TEST_CASE("the rule that makes test pictures is MurmurHash3's finaliser") {

@@ -1,14 +1,17 @@
-"""Makes tiny.mien and tiny_half.mien: a small network with random weights, from the exporter.
+"""Makes tiny.mien, tiny_half.mien and tiny_int8.mien: a small network with random weights.
 
 python tests/data/make_networks.py          # from a Python that has the package in tools/
 """
 
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from mien_tools.export import Network, export
+from mien_tools.int8_options import Int8Options
 from mien_tools.networks.mini_fer import InvertedResidual
 from mien_tools.weights import gray
 
@@ -40,6 +43,11 @@ def main() -> None:
     network = Network(module, "tiny", (1, 8, 8), preprocessing, LABELS)
     export(network, HERE / "tiny.mien")
     export(network, HERE / "tiny_half.mien", half=True)
+    with tempfile.TemporaryDirectory() as folder:
+        images = Path(folder, "images.npy")
+        np.save(images, np.random.default_rng(3).integers(0, 256, (64, 1, 8, 8), dtype=np.uint8))
+        layers = ("0", "4.conv.0", "4.conv.6", "6")
+        export(network, HERE / "tiny_int8.mien", int8=Int8Options(images, 64, layers=layers))
 
 
 if __name__ == "__main__":

@@ -20,16 +20,27 @@ namespace quantized {
 /// The largest weight: two products with 255 fit into the 16 bits in which AVX2 adds them.
 inline constexpr int largest_weight = 64;
 
-/// Input channels whose products are added at once.
+/// Products that are added at once.
 inline constexpr int depth_step = 4;
 
-constexpr int padded_channels(const WindowGeometry& g) {
-  return (g.in_channels + depth_step - 1) / depth_step * depth_step;
+/// The bytes under a window lie in runs, of a row of its taps or, where they are dilated, of one
+/// tap. What is read behind a run's end to fill the last step meets weights of 0.
+struct Runs {
+  int count_in_row;
+  int length;  ///< in bytes
+  int steps;
+};
+
+constexpr Runs runs(const WindowGeometry& g) {
+  const bool touch = g.dilation_x == 1;
+  const int length = touch ? g.kernel_width * g.in_channels : g.in_channels;
+  return {touch ? 1 : g.kernel_width, length, (length + depth_step - 1) / depth_step};
 }
 
-/// Products of one output, those with the zeros behind the last channel among them.
+/// Products of one output, those with weights of 0 that fill steps among them.
 constexpr std::size_t depth(const WindowGeometry& g) {
-  return WindowGeometry::product(padded_channels(g), g.kernel_height, g.kernel_width);
+  const Runs of_row = runs(g);
+  return WindowGeometry::product(g.kernel_height, of_row.count_in_row, of_row.steps * depth_step);
 }
 
 /// Convolutions whose sums fit into 32 bits.
@@ -39,7 +50,7 @@ constexpr bool suits(const WindowGeometry& g) {
 }
 
 constexpr std::size_t image_bytes(const WindowGeometry& g) {
-  return WindowGeometry::product(padded_channels(g), g.padded_height(), g.padded_width());
+  return g.padded_size() + depth_step;
 }
 
 /// The image in bytes, its padding around it.
@@ -55,8 +66,8 @@ constexpr std::size_t packed_size(const WindowGeometry& g, int block) {
          sizeof(float);
 }
 
-/// Packs weights [O][I][KH][KW] as [block of O][KH][KW][I / 4][O in block][4 of I], the order in
-/// which the kernel reads them. `packed` holds zeros.
+/// Packs weights [O][I][KH][KW] as [block of O][KH][runs of a row][steps of a run][O in block][4],
+/// the order in which the kernel reads them. `packed` holds zeros.
 void pack(const WindowGeometry& g, int block, const std::int8_t* weight, std::int8_t* packed);
 
 void run(const KernelTable& table, const WindowGeometry& g, int count, const float* input,
@@ -89,49 +100,41 @@ namespace mien::kernels::quantized {
 
 MIEN_INLINE void pack(const WindowGeometry& g, int block, const std::int8_t* weight,
                       std::int8_t* packed) {
-  const int taps = g.kernel_height * g.kernel_width;
-  const std::ptrdiff_t filter = std::ptrdiff_t{taps} * g.in_channels;
-  const std::ptrdiff_t padded = padded_channels(g);
-  for (int o = 0; o < g.out_channels; ++o, weight += filter) {
-    std::int8_t* const of_block = packed + o / block * (taps * padded * block);
+  const Runs of_row = runs(g);
+  const int taps_of_run = g.kernel_width / of_row.count_in_row;
+  const std::ptrdiff_t run = std::ptrdiff_t{of_row.steps} * depth_step * block;
+  const auto of_block = static_cast<std::ptrdiff_t>(depth(g)) * block;
+  for (int o = 0; o < g.out_channels; ++o) {
     for (int i = 0; i < g.in_channels; ++i) {
-      const std::ptrdiff_t at = (i / depth_step * block + o % block) * depth_step + i % depth_step;
-      for (int tap = 0; tap < taps; ++tap) {
-        of_block[tap * padded * block + at] = weight[std::ptrdiff_t{i} * taps + tap];
+      for (int y = 0; y < g.kernel_height; ++y) {
+        for (int x = 0; x < g.kernel_width; ++x, ++weight) {
+          const int place = x % taps_of_run * g.in_channels + i;
+          packed[o / block * of_block + (y * of_row.count_in_row + x / taps_of_run) * run +
+                 (place / depth_step * block + o % block) * depth_step + place % depth_step] =
+              *weight;
+        }
       }
     }
   }
 }
 
-/// Writes the image in bytes: zeros behind the channels, those of padding around it.
+/// Writes the image in bytes, those of zeros around it.
 MIEN_INLINE void quantize_image(const KernelTable& table, const WindowGeometry& g,
                                 const QuantizedInput& how, const float* input,
                                 std::uint8_t* bytes) noexcept {
-  const std::ptrdiff_t padded = padded_channels(g);
-  const std::ptrdiff_t values = std::ptrdiff_t{g.in_width} * g.in_channels;
-  if (padded == g.in_channels && !g.is_padded()) {
+  if (!g.is_padded()) {
     table.quantize(g.input_size(), how, input, bytes);
     return;
   }
-  const std::ptrdiff_t row = padded * g.padded_width();
-  const std::ptrdiff_t left = padded * g.padding_x;
-  const std::ptrdiff_t width = padded * g.in_width;
+  const std::ptrdiff_t values = std::ptrdiff_t{g.in_width} * g.in_channels;
+  const std::ptrdiff_t row = std::ptrdiff_t{g.padded_width()} * g.in_channels;
+  const std::ptrdiff_t left = std::ptrdiff_t{g.padding_x} * g.in_channels;
   const auto zero = static_cast<std::uint8_t>(how.zero_point);
   bytes = std::fill_n(bytes, g.padding_y * row, zero);
   for (int y = 0; y < g.in_height; ++y, input += values) {
     bytes = std::fill_n(bytes, left, zero);
-    // To the end of their place first, from where pixels move apart without meeting.
-    const std::uint8_t* from = bytes + width - values;
-    table.quantize(static_cast<std::size_t>(values), how, input, bytes + width - values);
-    if (padded == g.in_channels) {
-      bytes += width;
-    } else {
-      for (int x = 0; x < g.in_width; ++x) {
-        for (int c = 0; c < g.in_channels; ++c) *bytes++ = *from++;
-        bytes = std::fill_n(bytes, padded - g.in_channels, zero);
-      }
-    }
-    bytes = std::fill_n(bytes, row - left - width, zero);
+    table.quantize(static_cast<std::size_t>(values), how, input, bytes);
+    bytes = std::fill_n(bytes + values, row - left - values, zero);
   }
   std::fill_n(bytes, (g.padded_height() - g.padding_y - g.in_height) * row, zero);
 }

@@ -157,26 +157,20 @@ inline void quantized_pooled_row(const ByteRuns& taps, const std::uint8_t* input
   }
 }
 
-/// `image` is in bytes, with its padding around it and channels that are a multiple of four.
+/// `image` is in bytes, with its padding around it and depth_step readable ones behind it.
 inline void quantized_conv2d(const WindowGeometry& g, const std::uint8_t* image,
                              const std::int8_t* packed, const Epilogue& epilogue,
                              float* output) noexcept {
-  const std::ptrdiff_t channels = quantized::padded_channels(g);
-  const std::ptrdiff_t image_row = g.padded_width() * channels;
+  const quantized::Runs runs = quantized::runs(g);
+  const std::ptrdiff_t image_row = std::ptrdiff_t{g.padded_width()} * g.in_channels;
   ByteRuns taps{};
   taps.rows = g.kernel_height;
+  taps.runs_per_row = runs.count_in_row;
+  taps.length = runs.length;
   taps.next_row = g.dilation_y * image_row;
-  taps.next_pixel = g.stride_x * channels;
+  taps.next_run = std::ptrdiff_t{g.dilation_x} * g.in_channels;
+  taps.next_pixel = std::ptrdiff_t{g.stride_x} * g.in_channels;
   taps.next_output_row = g.stride_y * image_row;
-  if (g.dilation_x == 1) {
-    // The taps of a window's row touch each other in memory.
-    taps.runs_per_row = 1;
-    taps.length = g.kernel_width * static_cast<int>(channels);
-  } else {
-    taps.runs_per_row = g.kernel_width;
-    taps.length = static_cast<int>(channels);
-    taps.next_run = g.dilation_x * channels;
-  }
   const bool pools = epilogue.pooling == Pooling::max_2x2;
   const bool flat = !pools && g.is_pointwise();
   const int step = pools ? 2 : 1;
