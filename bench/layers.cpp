@@ -3,14 +3,17 @@
 //
 //   layers [Google Benchmark's options]
 //
-// MIEN_ISA=baseline|avx2|avx512 in the environment chooses the kernels.
+// MIEN_ISA=baseline|avx2|avxvnni|avx512|avx512vnni in the environment chooses the kernels.
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <memory>
 #include <ratio>
 #include <string>
+#include <vector>
 
 #include <mien/graph/program.hpp>
+#include <mien/kernels/nn.hpp>
 #include <mien/layers/layers.hpp>
 #include <mien/model.hpp>
 #include <mien/models/inception_fer.hpp>
@@ -112,6 +115,48 @@ void add_mini_fer() {
   add<Sequential<Dense<512, 256>, ReLU>, Shape<512, 1, 1>>("dense1");
   add<Sequential<Dense<256, 128>, ReLU>, Shape<256, 1, 1>>("dense2");
   add<Dense<128, 7>, Shape<128, 1, 1>>("dense3");
+}
+
+/// A convolution with ReLU and products of 8 bits; its fp32 row bears the same name without int8.
+void time_quantized(benchmark::State& state, const kernels::WindowGeometry& g) {
+  const std::size_t weights = kernels::WindowGeometry::product(g.in_channels * g.out_channels,
+                                                               g.kernel_height, g.kernel_width);
+  const std::vector<std::int8_t> bytes(weights, std::int8_t{7});
+  const std::vector<float> scale(static_cast<std::size_t>(g.out_channels), 0.01f);
+  const kernels::PackedConvolution layer(
+      g, kernels::QuantizedWeights{bytes.data(), scale.data(), 1.0f / 128.0f, 0}, scale.data(),
+      kernels::Activation::relu);
+  const RandomInputs inputs(1, g.input_size());
+  detail::AlignedBuffer output(g.output_size());
+  detail::AlignedBuffer scratch(layer.scratch_size());
+  for (auto _ : state) {
+    layer.run(1, inputs[0], nullptr, scratch.data(), output.data());
+    benchmark::ClobberMemory();
+  }
+  count_operations(state, weights * static_cast<std::size_t>(g.out_height * g.out_width));
+}
+
+/// From and to channels, of images whose sides are multiples of the stride.
+void add_quantized(const std::string& name, int in, int out, int side, int kernel = 1,
+                   int stride = 1) {
+  const int half = kernel / 2;
+  const int after = side / stride;
+  const kernels::WindowGeometry g = {in,     side,   side,   out,    after, after,
+                                     kernel, kernel, stride, stride, half,  half};
+  benchmark::RegisterBenchmark((name + "/int8").c_str(), time_quantized, g)
+      ->Unit(benchmark::kMicrosecond);
+}
+
+void add_quantized() {
+  add_quantized("inverted_residual3/expand", 128, 256, 9);
+  add_quantized("inverted_residual3/project", 256, 128, 9);
+  add_quantized("inverted_residual5/expand", 128, 512, 4);
+  add_quantized("inverted_residual5/project", 512, 128, 4);
+  add_quantized("dense1", 512, 256, 1);
+  add_quantized("conv3x3/64@40x40", 64, 64, 40, 3);
+  add_quantized("conv3x3/128@20x20", 128, 128, 20, 3);
+  add_quantized("conv3x3/256@10x10", 256, 256, 10, 3);
+  add_quantized("conv3x3/512@5x5", 512, 512, 5, 3);
 }
 
 /// From as many channels to as many, as in the inner layers of VGG (Simonyan and Zisserman, arXiv
@@ -235,5 +280,6 @@ int main(int argc, char** argv) {
     add_arithmetic();
     add_norms();
     add_shapes();
+    add_quantized();
   });
 }

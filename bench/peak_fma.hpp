@@ -22,7 +22,9 @@ inline constexpr int peak_chains = 12;
 // Floats of a vector.
 inline constexpr int peak_lanes_baseline = 4;
 inline constexpr int peak_lanes_avx2 = 8;
+inline constexpr int peak_lanes_avxvnni = peak_lanes_avx2;
 inline constexpr int peak_lanes_avx512 = 16;
+inline constexpr int peak_lanes_avx512vnni = peak_lanes_avx512;
 
 /// Multiply-adds on registers: `rounds` on each of the chains, x * 0.5 + 1, which stay finite.
 /// Returns a sum of them, so that no compiler leaves them out.
@@ -74,10 +76,18 @@ __attribute__((target("avx512f"))) inline float multiply_add_chains_avx512(
 
 #else
 
-inline constexpr auto* multiply_add_chains_avx2 = &multiply_add_chains_baseline;
-inline constexpr auto* multiply_add_chains_avx512 = &multiply_add_chains_baseline;
+inline float multiply_add_chains_avx2(std::size_t rounds) noexcept {
+  return multiply_add_chains_baseline(rounds);
+}
+inline float multiply_add_chains_avx512(std::size_t rounds) noexcept {
+  return multiply_add_chains_baseline(rounds);
+}
 
 #endif  // MIEN_X86_TARGETS
+
+// Floats are multiplied as the set does that each of these extends.
+inline constexpr auto* multiply_add_chains_avxvnni = &multiply_add_chains_avx2;
+inline constexpr auto* multiply_add_chains_avx512vnni = &multiply_add_chains_avx512;
 
 /// Multiply-add chains by one instruction set.
 struct MultiplyAddChains {

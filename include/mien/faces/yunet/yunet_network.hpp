@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,9 +50,13 @@ class YuNetNetwork {
   struct Weighted final : NodeTensors {
     Graph graph;
     std::vector<std::vector<float>> tensors_of_nodes;
+    std::vector<std::optional<QuantizedTensor>> quantized_of_nodes;
 
     std::vector<float> values(const Node& node, int tensor) const override {
       return tensors_of_nodes[static_cast<std::size_t>(node.first_tensor + tensor)];
+    }
+    std::optional<QuantizedTensor> quantized(const Node& node, int tensor) const override {
+      return quantized_of_nodes[static_cast<std::size_t>(node.first_tensor + tensor)];
     }
     std::string where(const Node&) const override { return graph.name; }
   };
@@ -185,6 +190,7 @@ class YuNetNetwork::Builder {
     added.tensor_count = static_cast<int>(tensors.size());
     to.graph.operands.insert(to.graph.operands.end(), inputs.begin(), inputs.end());
     for (auto& tensor : tensors) to.tensors_of_nodes.push_back(std::move(tensor));
+    to.quantized_of_nodes.resize(to.tensors_of_nodes.size());
     to.graph.nodes.push_back(added);
     return to.graph.value_count() - 1;
   }
@@ -201,10 +207,14 @@ class YuNetNetwork::Builder {
     }
     std::vector<std::vector<float>> tensors;
     for (int i = 0; i < copied.tensor_count; ++i) tensors.push_back(tensors_.values(copied, i));
-    if (std::find(inputs.begin(), inputs.end(), 0) != inputs.end()) {
-      to_padded_picture(n, colors, copied, tensors);
+    const bool is_as_stored = std::find(inputs.begin(), inputs.end(), 0) == inputs.end();
+    if (!is_as_stored) to_padded_picture(n, colors, copied, tensors);
+    const int value = append(copied, inputs, std::move(tensors), to);
+    if (is_as_stored && copied.tensor_count > 0) {
+      to.quantized_of_nodes[static_cast<std::size_t>(to.graph.nodes.back().first_tensor)] =
+          tensors_.quantized(copied, 0);
     }
-    return append(copied, inputs, std::move(tensors), to);
+    return value;
   }
 
   /// Lets the first convolution take the picture as YuNetPicture has it.

@@ -1,0 +1,66 @@
+"""Files with products of 8 bits, made here, through the programs."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from conftest import ROOT
+
+from mien_tools import weights
+from mien_tools.export import export
+from mien_tools.int8_options import Int8Options
+
+MODELS = ROOT / "examples/models"
+ASTRONAUT = ROOT / "examples/images/astronaut.png"
+
+
+def run_json(*command: object) -> dict:
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def gray_pixels(path: Path) -> np.ndarray:
+    header, _, pixels = path.read_bytes().partition(b"\n255\n")
+    width, height = map(int, header.split()[1:3])
+    return np.frombuffer(pixels, np.uint8).reshape(height, width)
+
+
+def test_a_face_detector_in_8_bits_finds_the_same_face(programs: Path, tmp_path: Path) -> None:
+    photo = gray_pixels(ROOT / "tests/data/astronaut.pgm")[:96, :96].astype(np.float32)
+    np.save(tmp_path / "photos.npy", np.stack(2 * [np.stack(3 * [photo])]))
+    file = weights.read(MODELS / "yunet.mien")
+    # All pointwise convolutions but those of the heads, which the detector joins.
+    pointwise = [
+        node.name
+        for node in file.graph.nodes[1:52]
+        if node.layer == "Conv2d" and node.options.get("groups", 1) == 1
+    ]
+    int8 = Int8Options(tmp_path / "photos.npy", 2, "maximum", tuple(pointwise), products_only=True)
+    export(file, tmp_path / "yunet.mien", int8=int8)
+    stored = weights.read(tmp_path / "yunet.mien").tensors
+    assert sum(getattr(tensor.values, "input_scale", 0) > 0 for tensor in stored) == len(pointwise)
+
+    detectors = (MODELS / "yunet.mien", tmp_path / "yunet.mien")
+    [exact], [found] = (
+        run_json(programs / "detect", "--json", "--detector", detector, ASTRONAUT)["faces"]
+        for detector in detectors
+    )
+    for key in ("x", "y", "width", "height"):
+        assert abs(exact[key] - found[key]) <= 6, key
+    assert exact["score"] != found["score"]
+    assert abs(exact["score"] - found["score"]) < 0.1
+
+
+def test_a_photo_is_read_alike_in_8_bits(programs: Path) -> None:
+    photo = ROOT / "examples/images/astronaut_faces.jpg"
+    exact, found = (
+        run_json(programs / "photo", "--json", "--model", MODELS / name, photo)["faces"]
+        for name in ("mini_fer.mien", "mini_fer_int8.mien")
+    )
+    assert len(exact) == len(found) > 0
+    for one, other in zip(exact, found, strict=True):
+        assert one["expression"] == other["expression"]
+        for label, probability in one["probabilities"].items():
+            assert abs(probability - other["probabilities"][label]) < 0.05
