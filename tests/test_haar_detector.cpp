@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <new>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -391,4 +392,33 @@ TEST_CASE("copies of detectors and workspaces find the same") {
 TEST_CASE("a workspace needs a thread") {
   CHECK_THROWS_WITH_AS(HaarDetector::Workspace(nullptr, 0), "threads: expected 1 or more, found 0",
                        Error);
+}
+
+TEST_CASE("threads need an executor") {
+  CHECK_THROWS_WITH_AS(HaarDetector::Workspace(nullptr, 2),
+                       "executor: expected one for 2 threads, found none", Error);
+}
+
+TEST_CASE("a search whose task runs out of memory throws, and its workspace and pool go on") {
+  const HaarDetector searching = detector(frontal);
+  const GrayImage image = test_image("astronaut.pgm");
+  const std::vector<Detection> expected = searching.detect(image.view());
+  REQUIRE(!expected.empty());
+  ThreadPool pool(2);
+  for (const int failing : {0, 1}) {
+    CAPTURE(failing);
+    bool fails = true;
+    HaarDetector::Workspace workspace(
+        [&](int count, const std::function<void(int)>& task) {
+          pool(count, [&](int i) {
+            // One task throws before it does anything, while the other works.
+            if (fails && i == failing) throw std::bad_alloc();
+            task(i);
+          });
+        },
+        2);
+    CHECK_THROWS_AS(searching.detect(image.view(), {}, workspace), std::bad_alloc);
+    fails = false;
+    CHECK(searching.detect(image.view(), {}, workspace) == expected);
+  }
 }

@@ -1,4 +1,7 @@
 #include <atomic>
+#include <new>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -44,6 +47,35 @@ TEST_CASE("threads take turns on one pool") {
   }
   for (std::thread& caller : callers) caller.join();
   CHECK(sum == 4 * 100 * (0 + 1 + 2 + 3 + 4));
+}
+
+TEST_CASE("the caller gets what a task threw when all have ended, and the pool goes on") {
+  for (const int threads : {1, 2, 4}) {
+    CAPTURE(threads);
+    mien::ThreadPool pool(threads);
+    for (int round = 0; round < 20; ++round) {
+      std::atomic<int> ended{0};
+      std::string message;
+      try {
+        pool(50, [&](int i) {
+          if (i % 10 == 3) {
+            ++ended;
+            throw std::runtime_error("task");
+          }
+          std::this_thread::yield();
+          ++ended;
+        });
+      } catch (const std::runtime_error& error) {
+        message = error.what();
+      }
+      CHECK(message == "task");
+      CHECK(ended == 50);
+      std::atomic<int> runs{0};
+      pool(50, [&](int) { ++runs; });
+      CHECK(runs == 50);
+    }
+    CHECK_THROWS_AS(pool(8, [](int) { throw std::bad_alloc(); }), std::bad_alloc);
+  }
 }
 
 TEST_CASE("a pool needs a thread") {

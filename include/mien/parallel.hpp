@@ -3,11 +3,13 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <mien/error.hpp>
@@ -15,12 +17,14 @@
 namespace mien {
 
 /// Calls task(0), ..., task(count - 1), each once, in any order and on any threads, and returns
-/// when all have ended. The library's tasks do not throw. A ThreadPool is one; a program that has
-/// its own threads passes a function that uses them.
+/// when all have ended. A task may throw, as where memory runs out; then the call throws one of the
+/// tasks' exceptions, once all have ended. A ThreadPool is one; a program that has its own threads
+/// passes a function that uses them.
 using Executor = std::function<void(int count, const std::function<void(int)>& task)>;
 
 /// Threads that wait for work: an Executor by `std::ref(pool)`. The thread that calls takes part.
-/// Calls from several threads take turns; a task must not use the pool that runs it.
+/// Calls from several threads take turns; a task must not use the pool that runs it. Tasks that throw
+/// do not keep the others from running; the first exception is the caller's, and the pool goes on.
 class ThreadPool {
  public:
   /// With `threads` of 1 everything runs in the caller's. Throws Error for less than 1, and where
@@ -56,6 +60,10 @@ class ThreadPool {
     take_tasks(lock);
     done_.wait(lock, [this] { return running_ == 0; });
     task_ = nullptr;
+    if (const std::exception_ptr error = std::exchange(error_, nullptr)) {
+      lock.unlock();
+      std::rethrow_exception(error);
+    }
   }
 
  private:
@@ -74,8 +82,14 @@ class ThreadPool {
       const int index = next_++;
       ++running_;
       lock.unlock();
-      (*task_)(index);
+      std::exception_ptr error;
+      try {
+        (*task_)(index);
+      } catch (...) {
+        error = std::current_exception();
+      }
       lock.lock();
+      if (error && !error_) error_ = std::move(error);
       if (--running_ == 0 && next_ == count_) done_.notify_one();
     }
   }
@@ -98,6 +112,7 @@ class ThreadPool {
   int next_ = 0;
   int count_ = 0;
   int running_ = 0;
+  std::exception_ptr error_;  // the first of the tasks that are running
   bool stopping_ = false;
   std::vector<std::thread> workers_;
 };

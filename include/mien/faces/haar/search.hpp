@@ -117,6 +117,9 @@ namespace mien::detail {
 MIEN_INLINE HaarSearch::HaarSearch(Executor executor, int threads)
     : executor_(std::move(executor)) {
   if (threads < 1) detail::fail({"threads: expected 1 or more, found ", detail::Digits(threads)});
+  if (threads > 1 && !executor_) {
+    detail::fail({"executor: expected one for ", detail::Digits(threads), " threads, found none"});
+  }
   memories_.resize(static_cast<std::size_t>(threads));
 }
 
