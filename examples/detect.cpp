@@ -49,7 +49,7 @@ int run(const PhotoOptions& options) {
   std::vector<mien::Detection> faces;
   return for_each_input(
       program_name, options.images, [&](const std::string& path, std::size_t number) {
-        const ImageFile image = load_image(path);
+        const ImageFile image = load_image(path, options.most_pixels);
         const mien::GrayImage gray = image.gray();
         const double milliseconds =
             milliseconds_of([&] { finder.find(gray.view(), options.finder(), workspace, faces); });

@@ -98,7 +98,7 @@ int run(const Options& options) {
   std::vector<mien::Detection> detections;
   return for_each_input(
       program_name, options.images, [&](const std::string& path, std::size_t number) {
-        const ImageFile image = load_image(path);
+        const ImageFile image = load_image(path, options.most_pixels);
         const mien::GrayImage gray = image.gray();
         Milliseconds time;
         time.detect = milliseconds_of(

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <stb/stb_image.h>
@@ -15,6 +16,10 @@
 #include <mien/binary.hpp>
 #include <mien/error.hpp>
 #include <mien/image/image.hpp>
+
+#include "jpeg_markers.hpp"
+#include "png_chunks.hpp"
+#include "pnm_header.hpp"
 
 namespace mien::examples {
 
@@ -87,12 +92,50 @@ class ByteSource {
 
 }  // namespace detail
 
-/// Reads an image file. Throws mien::Error if it is missing, no image, damaged, truncated or of
-/// more than 2^28 pixels.
-inline ImageFile load_image(const std::string& path) {
-  constexpr long long most_pixels = 1LL << 28;
+/// Turns a picture the way up that `orientation` says, as Exif numbers it from 1, upright, to 8.
+inline void turn_upright(int orientation, ImageFile& image) {
+  if (orientation < 2 || orientation > 8) return;
+  const bool swaps = orientation >= 5;
+  const bool from_right =
+      orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool from_below =
+      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  const auto channels = static_cast<std::size_t>(image.channels);
+  const int width = swaps ? image.height : image.width;
+  const int height = swaps ? image.width : image.height;
+  std::vector<std::uint8_t> turned;
+  turned.reserve(image.pixels.size());
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      int column = swaps ? y : x;
+      int row = swaps ? x : y;
+      if (from_right) column = image.width - 1 - column;
+      if (from_below) row = image.height - 1 - row;
+      const std::uint8_t* const pixel =
+          image.pixels.data() +
+          (static_cast<std::size_t>(row) * static_cast<std::size_t>(image.width) +
+           static_cast<std::size_t>(column)) *
+              channels;
+      turned.insert(turned.end(), pixel, pixel + channels);
+    }
+  }
+  image.width = width;
+  image.height = height;
+  image.pixels = std::move(turned);
+}
+
+inline constexpr long long default_most_pixels = 100'000'000;
+
+/// Reads an image file; a JPEG is turned as its Exif data say. Throws mien::Error if it is missing,
+/// no image, damaged, truncated or of more than `most_pixels`, before it is decoded where that
+/// shows.
+inline ImageFile load_image(const std::string& path, long long most_pixels = default_most_pixels) {
   const std::vector<std::uint8_t> bytes = read_file(path);
   if (bytes.empty()) throw Error(path + ": the file is empty");
+  int orientation = 1;
+  if (JpegMarkers::is_jpeg(bytes)) orientation = JpegMarkers(path, bytes).orientation();
+  if (is_png(bytes)) check_png(path, bytes);
+  if (is_pnm(bytes)) check_pnm(path, bytes);
   const stbi_io_callbacks callbacks = detail::ByteSource::callbacks();
 
   ImageFile image;
@@ -121,6 +164,7 @@ inline ImageFile load_image(const std::string& path) {
   const std::size_t size =
       static_cast<std::size_t>(pixels) * static_cast<std::size_t>(image.channels);
   image.pixels.assign(decoded.get(), decoded.get() + size);
+  turn_upright(orientation, image);
   return image;
 }
 

@@ -19,6 +19,7 @@ namespace mien::examples {
 struct PhotoOptions : DetectorOptions {
   std::vector<std::string> images;
   std::string output;
+  long long most_pixels = default_most_pixels;
   bool json = false;
 };
 
@@ -29,6 +30,10 @@ inline void add_photo_options(CLI::App& app, PhotoOptions& options) {
                  "draw the faces into this PNG file; for several images into OUT-1.png, OUT-2.png "
                  "... in the order of the command line")
       ->type_name("OUT.png");
+  app.add_option("--max-pixels", options.most_pixels,
+                 "refuse larger images before they are decoded; default: 100000000")
+      ->type_name("N")
+      ->check(CLI::Range(1LL, 1LL << 30));
   app.add_flag("--json", options.json, "print one JSON object a line for each image");
   app.callback([&options] {
     options.check();
