@@ -4,7 +4,7 @@
 //
 //   networks [--model=FILE.mien] [Google Benchmark's options]
 //
-// MIEN_ISA=baseline|avx2|avx512 in the environment chooses the kernels.
+// MIEN_ISA=baseline|avx2|avxvnni|avx512|avx512vnni in the environment chooses the kernels.
 #include <algorithm>
 #include <cstddef>
 #include <functional>
