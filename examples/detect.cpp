@@ -44,6 +44,7 @@ void draw(const std::string& path, const ImageFile& image,
 }
 
 int run(const PhotoOptions& options) {
+  require_distinct_pictures(options);
   const mien::FaceFinder finder = options.load_finder();
   mien::FaceFinder::Workspace workspace;
   std::vector<mien::Detection> faces;

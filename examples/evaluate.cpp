@@ -303,7 +303,18 @@ std::string to_table(const std::vector<Result>& results, const Options& options,
   return text.str();
 }
 
+void require_distinct_outputs(const Options& options) {
+  const std::size_t count = std::max<std::size_t>(options.models.size(), 1);
+  std::vector<std::string> outputs;
+  append_numbered_paths(options.logits, count, outputs);
+  append_numbered_paths(options.confusion, count > 1 ? count + 1 : 1, outputs);
+  std::vector<std::string> inputs = options.models;
+  inputs.push_back(options.data);
+  require_distinct(outputs, inputs);
+}
+
 void run(const Options& options) {
+  require_distinct_outputs(options);
   const mien::Ensemble networks = load_models(options.models);
   const std::vector<std::string>& labels = networks.labels();
   std::string usage;

@@ -85,6 +85,7 @@ Canvas saliency_canvas(const mien::GrayImage& photo, const std::vector<Face>& fa
 }
 
 int run(const Options& options) {
+  require_distinct_pictures(options, options.saliency);
   std::vector<mien::WeightFile> files = load_weight_files(options.models);
   const ExpressionReader reader(make_ensemble(files), options.load_finder());
   std::vector<mien::FaceSaliency> saliency;

@@ -23,6 +23,15 @@ struct PhotoOptions : DetectorOptions {
   bool json = false;
 };
 
+/// Throws mien::Error if a picture would be written over one that is read, or over another.
+/// `more` are the other outputs, one for each image.
+inline void require_distinct_pictures(const PhotoOptions& options, const std::string& more = "") {
+  std::vector<std::string> outputs;
+  append_numbered_paths(options.output, options.images.size(), outputs);
+  append_numbered_paths(more, options.images.size(), outputs);
+  require_distinct(outputs, options.images);
+}
+
 inline void add_photo_options(CLI::App& app, PhotoOptions& options) {
   app.add_option("IMAGE", options.images, "JPEG, PNG, BMP, PGM or PPM files")->required();
   add_detector_options(app, options);

@@ -4,6 +4,7 @@ Its layout stands at the top of include/mien/binary.hpp.
 """
 
 import os
+import stat
 import struct
 import tempfile
 import zlib
@@ -47,14 +48,32 @@ def unseal(data: bytes, kind: str, version: int, name: str) -> bytes:
     return data[HEADER_SIZE:]
 
 
+def _umask() -> int:
+    """What permissions new files do not have; the system tells it only when it is set."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file so that an interruption leaves the old one or none, never a half."""
-    path = Path(path)
+    """Write a file so that an interruption leaves the old one or none, never a half.
+
+    Symbolic links stay, and so do the permissions of a file that is replaced. What is no regular
+    file, as a device or a pipe, is written to.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = None
+    if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        path.write_bytes(data)
+        return
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -554,7 +554,9 @@ def _all_or_nothing(paths: list[Path]) -> Iterator[None]:
             raise ExportError(f"{path}: expected a file to write, found a folder")
         if not path.parent.is_dir():
             raise ExportError(f"{path}: expected its folder to exist, found none")
-    previous = {path: path.read_bytes() if path.exists() else None for path in paths}
+    # Devices and the like are left alone.
+    files = [path for path in paths if path.is_file() or not path.exists()]
+    previous = {path: path.read_bytes() if path.exists() else None for path in files}
     try:
         yield
     except BaseException:
@@ -757,6 +759,11 @@ def _layer_names(text: str) -> tuple[str, ...] | None:
     return None if text == "auto" else _split_labels(text)
 
 
+def _are_same(first: Path, second: Path) -> bool:
+    """Whether two paths are one file; a device may be several."""
+    return first.resolve() == second.resolve() and (first.is_file() or not first.exists())
+
+
 def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     own = (
         "input",
@@ -781,8 +788,6 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         ]
         if given:
             parser.error(f"--{given[0].replace('_', '-')}: --mien keeps what its file says")
-        if options.mien.resolve() == options.output.resolve():
-            parser.error("--mien and --output are the same file")
     if options.network and options.checkpoint is None:
         parser.error("--network needs its weights: --checkpoint FILE")
     if options.module and options.input is None:
@@ -791,8 +796,11 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error("--checkpoint is for --network and --module; --onnx has its weights")
     if options.report is not None and options.checkpoint is None:
         parser.error("--report is on a checkpoint: --checkpoint FILE")
-    if options.header is not None and options.header.resolve() == options.output.resolve():
-        parser.error("--header and --output are the same file")
+    for written in ("output", "header"):
+        for other in ("mien", "onnx", "checkpoint", "report", "calibrate", "output"):
+            paths = [getattr(options, written), getattr(options, other)]
+            if other != written and None not in paths and _are_same(*paths):
+                parser.error(f"--{other} and --{written} are the same file")
     if options.namespace and options.header is None:
         parser.error("--namespace is for --header")
     _check_int8_usage(parser, options)
