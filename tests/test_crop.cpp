@@ -1,15 +1,41 @@
 // Cutting regions out of images.
 #include <algorithm>
 #include <cstdint>
+#include <limits>
+#include <string>
 
 #include <doctest/doctest.h>
 
 #include <mien/error.hpp>
+#include <mien/face_region.hpp>
 #include <mien/image/crop.hpp>
 
 #include "vision_data.hpp"
 
 using namespace mien;
+
+TEST_CASE("a region far larger than the image is refused, one at the end of int, too") {
+  const GrayImage image(192, 100);
+  CHECK(crop(image.view(), {-2000, -2000, 4096, 4096}).width() == 4096);
+  const auto message = [&image](const Rect& region) {
+    try {
+      crop(image.view(), region);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(message({0, 0, 4097, 1}) ==
+        "crop: expected a region of at most 4096 pixels a side in an image of 192x100, found "
+        "4097x1");
+  constexpr int lowest = std::numeric_limits<int>::min();
+  constexpr int highest = std::numeric_limits<int>::max();
+  for (const Rect& region : {Rect{lowest + 2, 0, highest, 1}, Rect{191, 99, 1, highest},
+                             Rect{lowest, 0, highest, 1}, Rect{highest, highest, highest, 1}}) {
+    CHECK(message(region).find("crop: expected a region") == 0);
+  }
+  CHECK(face_region(Rect{lowest, lowest, 1, highest}) == Rect{lowest, lowest, highest, highest});
+}
 
 TEST_CASE("crop repeats the image's edge beyond it") {
   const std::uint8_t pixels[] = {1, 2, 3,  //

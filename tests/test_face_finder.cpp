@@ -1,11 +1,14 @@
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include <mien/faces/face_finder.hpp>
+#include <mien/faces/haar/grouping.hpp>
+#include <mien/faces/haar/haar_finder.hpp>
 #include <mien/faces/overlap.hpp>
 #include <mien/parallel.hpp>
 
@@ -86,6 +89,32 @@ TEST_CASE("one workspace serves every finder, and then nothing is allocated") {
     finder->find(photo.view(), {}, with_threads, found);
     CHECK(found == finder->find(photo.view()));
   }
+}
+
+TEST_CASE("boxes and regions at the end of int are errors or empty") {
+  constexpr int lowest = std::numeric_limits<int>::min();
+  constexpr int highest = std::numeric_limits<int>::max();
+  CHECK(detail::intersection({1, 1, highest, highest}, {0, 0, 5, 7}) == Rect{1, 1, 4, 6});
+  CHECK(detail::intersection({highest, 1, highest, 5}, {lowest, 0, 5, 7}).width == -1);
+  const GrayImage image = test_image("astronaut.pgm");
+  for (const std::string& path : {yunet_path, cascade_path}) {
+    CAPTURE(path);
+    const FaceFinder finder = FaceFinder::load(path);
+    FinderOptions options;
+    options.region = {1, 1, highest, highest};
+    CHECK(finder.find(image.view(), options).size() == 1);
+    options.region = {highest, highest, highest, highest};
+    CHECK(finder.find(image.view(), options).empty());
+    FaceFinder::Workspace workspace;
+    std::vector<Detection> found;
+    for (const Rect& box : {Rect{1, 1, highest, highest}, Rect{lowest, 5, 9, 9}}) {
+      CHECK_THROWS_AS(finder.find_near(image.view(), box, {}, workspace, found), Error);
+    }
+  }
+  CHECK_THROWS_AS(group_rectangles({{highest, 0, 1, 1}}, 1), Error);
+  const HaarFinder cascade(HaarDetector(Cascade::load(cascade_path)));
+  HaarFinder::Workspace workspace;
+  CHECK_THROWS_AS(cascade.confirmations(image.view(), {highest, 5, 9, 9}, workspace), Error);
 }
 
 TEST_CASE("a finder names options out of their ranges and files that are no detectors") {

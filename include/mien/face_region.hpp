@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include <mien/config.hpp>
 #include <mien/faces/detection.hpp>
@@ -18,7 +20,13 @@ namespace mien {
 /// brought to this size: from above the eyebrows to the chin.
 inline Rect face_region(const Rect& box) noexcept {
   const int side = std::max(box.width, box.height);
-  return {box.x - (side - box.width) / 2, box.y - (side - box.height) / 2, side, side};
+  // Coordinates that no photo has end at those of int.
+  const auto moved = [](int from, std::int64_t by) {
+    const std::int64_t to = from - by;
+    return static_cast<int>(std::max(to, std::int64_t{std::numeric_limits<int>::min()}));
+  };
+  return {moved(box.x, (std::int64_t{side} - box.width) / 2),
+          moved(box.y, (std::int64_t{side} - box.height) / 2), side, side};
 }
 
 /// A square of a photo, turned about its center.

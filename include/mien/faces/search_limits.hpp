@@ -28,6 +28,10 @@ Rect searched_region(const Size& image, const Rect& region) noexcept;
 /// What two overlapping rectangles have in common; empty, or of negative sides, if they are apart.
 Rect intersection(const Rect& a, const Rect& b) noexcept;
 
+/// Throws Error for a box whose numbers are not below 2^28 in magnitude: what is computed around it
+/// has to fit into int.
+MIEN_COLD void check_box(const Rect& box);
+
 }  // namespace detail
 
 }  // namespace mien
@@ -57,10 +61,24 @@ MIEN_INLINE Rect searched_region(const Size& image, const Rect& region) noexcept
 }
 
 MIEN_INLINE Rect intersection(const Rect& a, const Rect& b) noexcept {
-  const int x = std::max(a.x, b.x);
-  const int y = std::max(a.y, b.y);
-  return {x, y, std::min(a.x + a.width, b.x + b.width) - x,
-          std::min(a.y + a.height, b.y + b.height) - y};
+  const auto shared = [](int first, int length, int other_first, int other_length) {
+    const int start = std::max(first, other_first);
+    const std::int64_t end =
+        std::min(std::int64_t{first} + length, std::int64_t{other_first} + other_length);
+    // Nothing is -1: a region of zeros would be the whole image.
+    return std::pair<int, int>(start, static_cast<int>(std::max(end - start, std::int64_t{-1})));
+  };
+  const auto [x, width] = shared(a.x, a.width, b.x, b.width);
+  const auto [y, height] = shared(a.y, a.height, b.y, b.height);
+  return {x, y, width, height};
+}
+
+MIEN_INLINE void check_box(const Rect& box) {
+  constexpr int most = (1 << 28) - 1;
+  for (const int number : {box.x, box.y, box.width, box.height}) {
+    if (number >= -most && number <= most) continue;
+    detail::fail({"box: expected numbers below 2^28 in magnitude, found ", detail::Digits(number)});
+  }
 }
 
 MIEN_COLD inline void check_not_negative(const char* option, const Size& size) {

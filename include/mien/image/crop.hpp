@@ -7,7 +7,8 @@
 namespace mien {
 
 /// The pixels of `region`; where it reaches beyond the image, the image's edge is repeated. Throws
-/// Error if the region is empty or does not touch the image.
+/// Error if the region is empty, does not touch the image, or has a side of more than 4096 pixels
+/// and of more than four times the image's longer side.
 GrayImage crop(const GrayView& image, const Rect& region);
 
 /// The same without a copy if the region lies inside the image. Otherwise the pixels are copied to
@@ -28,12 +29,18 @@ namespace mien {
 
 namespace detail {
 
-/// Throws Error if a region is empty or does not touch the image.
+/// Throws Error if a region is empty, does not touch the image or is far larger.
 inline void check_touches(const GrayView& image, const Rect& region) {
   if (!image.empty() && region.width > 0 && region.height > 0 && region.x < image.width &&
       region.y < image.height && std::int64_t{region.x} + region.width > 0 &&
       std::int64_t{region.y} + region.height > 0) {
-    return;
+    const int longer = std::max(image.width, image.height);
+    const std::int64_t most = std::max(std::int64_t{4096}, std::int64_t{4} * longer);
+    if (region.width <= most && region.height <= most) return;
+    detail::fail({"crop: expected a region of at most ", detail::Digits(most),
+                  " pixels a side in an image of ", detail::Digits(image.width), "x",
+                  detail::Digits(image.height), ", found ", detail::Digits(region.width), "x",
+                  detail::Digits(region.height)});
   }
   detail::fail({"crop: expected a region inside the image of ", detail::Digits(image.width), "x",
                 detail::Digits(image.height), ", found x ", detail::Digits(region.x), ", y ",

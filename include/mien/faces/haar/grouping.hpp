@@ -15,7 +15,7 @@ namespace mien {
 /// Groups similar rectangles and returns the mean of each group of more than `min_neighbors`
 /// members that does not lie inside a larger group. Groups are in the order of their first members.
 /// Without grouping (`min_neighbors` <= 0) each rectangle is returned, with 1 as its neighbors.
-/// Coordinates are pixels below 2^29 in magnitude. Scores are 0.
+/// Scores are 0. Throws Error for coordinates and sides that are not below 2^29 in magnitude.
 std::vector<Detection> group_rectangles(const std::vector<Rect>& rects, int min_neighbors);
 
 namespace detail {
@@ -60,6 +60,8 @@ class Grouper {
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
+
+#include <mien/error.hpp>
 
 namespace mien {
 
@@ -184,6 +186,14 @@ MIEN_INLINE void Grouper::set_means(const std::vector<Detection>& candidates) {
 
 MIEN_INLINE std::vector<Detection> group_rectangles(const std::vector<Rect>& rects,
                                                     int min_neighbors) {
+  constexpr int most = (1 << 29) - 1;
+  for (const Rect& rect : rects) {
+    for (const int number : {rect.x, rect.y, rect.width, rect.height}) {
+      if (number >= -most && number <= most) continue;
+      detail::fail({"group_rectangles: expected numbers below 2^29 in magnitude, found ",
+                    detail::Digits(number)});
+    }
+  }
   std::vector<Detection> candidates;
   candidates.reserve(rects.size());
   for (const Rect& rect : rects) candidates.push_back({rect, 1, 0.0f});

@@ -187,13 +187,14 @@ MIEN_INLINE void HaarFinder::find_near(const GrayView& image, const Rect& box,
     detail::fail({"min_neighbors: expected 1 or more to follow faces, found ",
                   detail::Digits(options.min_neighbors)});
   }
+  detail::check_box(box);
   detector_.detect(image, detail::near_box(box, options), workspace.detector, found);
 }
 
 MIEN_INLINE int HaarFinder::confirmations(const GrayView& image, const Rect& box,
                                           Workspace& workspace) const {
-  const int x = box.x + box.width / 2;
-  const int y = box.y + box.height / 2;
+  const std::int64_t x = std::int64_t{box.x} + box.width / 2;
+  const std::int64_t y = std::int64_t{box.y} + box.height / 2;
   if (box.width <= 0 || box.height <= 0 || x < 0 || y < 0 || x >= image.width ||
       y >= image.height) {
     detail::fail({"box: expected one with its centre inside the image of ",
