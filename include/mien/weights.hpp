@@ -55,6 +55,8 @@
 //       u32     stride
 //       u32     number of values n: values 0, stride, 2 stride, ... in the order C, H, W
 //       u64     offset of n values, fp32
+//   data    every block starts at a multiple of 64; blocks lie in the order they are named above,
+//           with zero bytes between them; the file ends with the last block
 //
 // An int8 tensor's block holds an fp32 scale for each index of the first dimension, which are
 // positive, and then the elements, a signed byte each: element = byte * scale, of -127 to 127. With
@@ -62,9 +64,6 @@
 // -64 to 64 (kernels/nn/convolution/quantized.hpp):
 //   q      = rint(input * (1 / input scale)) + input zero point, brought to 0 to 255
 //   output = fp32(sum of (q - input zero point) * byte) * (input scale * scale) + bias
-//
-//   data    every block starts at a multiple of 64; blocks lie in the order they are named above,
-//           with zero bytes between them; the file ends with the last block
 #pragma once
 
 #include <cstddef>
