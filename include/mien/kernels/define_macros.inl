@@ -19,6 +19,14 @@
 #define MIEN_ALWAYS_INLINE inline
 #endif
 
+// Compilers fuse a product with the addition behind it, which then rounds once instead of twice:
+// not a product that lies in a register of the `constraint` here.
+#if defined(__GNUC__) || defined(__clang__)
+#define MIEN_FORBID_FUSION(constraint, product) __asm__("" : constraint(product))
+#else
+#define MIEN_FORBID_FUSION(constraint, product) static_cast<void>(0)
+#endif
+
 // Functions between these may use the instructions that `features` names. Nothing from Eigen or std
 // may be instantiated there, std::min included: its weak symbols would be shared with the user's
 // code, and the linker would choose between versions for different machines.

@@ -16,4 +16,8 @@
 //
 #include <mien/kernels/define_macros.inl>
 
+// Registers of a set are there in its target region alone.
+#undef MIEN_FORBID_FUSION
+#define MIEN_FORBID_FUSION(constraint, product) static_cast<void>(0)
+
 #define MIEN_SET alone

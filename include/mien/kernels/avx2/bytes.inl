@@ -39,7 +39,7 @@ MIEN_ALWAYS_INLINE Integers to_integers(Vector v) noexcept {
 /// The product, rounded: compilers may not fuse it with an addition.
 MIEN_ALWAYS_INLINE Vector rounded_product(Vector a, Vector b) noexcept {
   Vector product = times(a, b);
-  __asm__("" : "+x"(product));
+  MIEN_FORBID_FUSION("+x", product);
   return product;
 }
 /// The integers of four vectors, each brought to 0 to 255.
