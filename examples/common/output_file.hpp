@@ -52,12 +52,9 @@ inline void write_file(const std::string& path, const std::string& bytes) {
     if (fs::is_regular_file(status)) fs::permissions(temporary, status.permissions(), error);
     if (!error) fs::rename(temporary, target, error);
   }
-  if (error && !is_replaced) {
-    throw Error(path + ": cannot write the file: " + error.message());
-  }
   if (error) {
     std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
+    if (is_replaced) fs::remove(temporary, ignored);
     throw Error(path + ": cannot write the file: " + error.message());
   }
 }

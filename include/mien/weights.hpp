@@ -205,6 +205,8 @@ class FileTensors final : public NodeTensors {
   std::string where(const Node& node) const override;
 
  private:
+  const WeightFile::Tensor& tensor_of(const Node& node, int tensor) const;
+
   const WeightFile& file_;
 };
 
@@ -757,17 +759,18 @@ MIEN_INLINE std::vector<float> test_input_values(const TestVector& vector, std::
   return values;
 }
 
-MIEN_INLINE std::vector<float> FileTensors::values(const Node& node, int tensor) const {
+MIEN_INLINE const WeightFile::Tensor& FileTensors::tensor_of(const Node& node, int tensor) const {
   const auto at = static_cast<std::size_t>(node.first_tensor + tensor);
-  const auto index = static_cast<std::size_t>(file_.graph().tensors[at]);
-  return file_.values(file_.tensors()[index]);
+  return file_.tensors()[static_cast<std::size_t>(file_.graph().tensors[at])];
+}
+
+MIEN_INLINE std::vector<float> FileTensors::values(const Node& node, int tensor) const {
+  return file_.values(tensor_of(node, tensor));
 }
 
 MIEN_INLINE std::optional<QuantizedTensor> FileTensors::quantized(const Node& node,
                                                                   int tensor) const {
-  const auto at = static_cast<std::size_t>(node.first_tensor + tensor);
-  const auto index = static_cast<std::size_t>(file_.graph().tensors[at]);
-  const WeightFile::Tensor& stored = file_.tensors()[index];
+  const WeightFile::Tensor& stored = tensor_of(node, tensor);
   if (!(stored.input_scale > 0.0f)) return std::nullopt;
   return file_.quantized(stored);
 }

@@ -413,11 +413,11 @@ def _run_graph(
     """
     import torch
 
-    from mien_tools.quantization import run_outputs, to_tensors
+    from mien_tools.quantization import to_tensors
 
     images = [torch.from_numpy(values.astype(np.float64)).unsqueeze(0) for values in inputs]
     with torch.no_grad():
-        outputs = run_outputs(graph, images, to_tensors(tensors))
+        outputs = graph.run_outputs(images, to_tensors(tensors))
     return {
         output.name: values.squeeze(0).numpy()
         for output, values in zip(graph.outputs, outputs, strict=True)

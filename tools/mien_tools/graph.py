@@ -4,6 +4,7 @@ Values have numbers: the network's inputs are values 0, 1, ...; node n's output 
 inputs + n). A node takes only values that come before its own, so nodes can run in their order.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -74,6 +75,23 @@ class Node:
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Role and shape of the tensors, in order."""
         return self.record.tensor_shapes(self.resolved)
+
+    def run(
+        self, inputs: Sequence["Tensor"], tensors: Mapping[str, "Tensor | OwnProducts"]
+    ) -> "Tensor":
+        """What PyTorch computes for batches of images."""
+        own = [tensors[name] for name in self.tensors]
+        if own and isinstance(own[0], OwnProducts):
+            return own[0].output(self, inputs[0], own[1:])
+        return self.record.reference(self.resolved, inputs, own)
+
+
+class OwnProducts(ABC):
+    """A weight that computes its layer by itself, as one in 8 bits does."""
+
+    @abstractmethod
+    def output(self, node: Node, inputs: "Tensor", bias: Sequence["Tensor"]) -> "Tensor":
+        """What the node puts out; `bias` holds one or none."""
 
 
 @dataclass(frozen=True)
@@ -211,18 +229,16 @@ class Graph:
                 )
 
     def run(
-        self, inputs: Sequence["Tensor"], tensors: Mapping[str, "Tensor"]
+        self, inputs: Sequence["Tensor"], tensors: Mapping[str, "Tensor | OwnProducts"]
     ) -> Iterator[tuple[Node, "Tensor"]]:
         """Every node and what PyTorch computes for it, batches of images; one after another."""
         values = list(inputs)
         for node in self.nodes:
-            taken = [values[value] for value in node.inputs]
-            own = [tensors[name] for name in node.tensors]
-            values.append(node.record.reference(node.resolved, taken, own))
+            values.append(node.run([values[value] for value in node.inputs], tensors))
             yield node, values[-1]
 
     def run_outputs(
-        self, inputs: Sequence["Tensor"], tensors: Mapping[str, "Tensor"]
+        self, inputs: Sequence["Tensor"], tensors: Mapping[str, "Tensor | OwnProducts"]
     ) -> list["Tensor"]:
         """What PyTorch computes for the outputs."""
         values = [*inputs, *(value for _, value in self.run(inputs, tensors))]

@@ -23,7 +23,6 @@ from mien_tools.quantization import (
     int8_products,
     int8_weights,
     run_again,
-    run_node,
     run_values,
     to_tensor,
     to_tensors,
@@ -300,7 +299,7 @@ class _Chooser:
                     index = nodes[name]
                     node = self.graph.nodes[index]
                     taken = [exact[value] for value in node.inputs]
-                    output = run_node(node, taken, {**self.tensors, **changed})
+                    output = node.run(taken, {**self.tensors, **changed})
                     found[method, name].see_layer(exact[self.graph.value_of(index)], output)
         return found
 

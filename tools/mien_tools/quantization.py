@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mien_tools.graph import Graph, Node
+from mien_tools.graph import Graph, Node, OwnProducts
 from mien_tools.weights import (
     LARGEST_BYTE,
     LARGEST_PRODUCT_BYTE,
@@ -128,7 +128,7 @@ class InputRange:
         return best
 
 
-class Int8Products:
+class Int8Products(OwnProducts):
     """A weight in 8 bits, ready to be multiplied by inputs in 8 bits."""
 
     def __init__(self, stored: Int8Values) -> None:
@@ -181,20 +181,9 @@ def to_tensor(values: np.ndarray | Int8Values, dtype: torch.dtype) -> Tensor | I
     return torch.from_numpy(np.array(values)).to(dtype)
 
 
-def run_node(node: Node, inputs: Sequence[Tensor], tensors: Tensors) -> Tensor:
-    """What a node puts out for batches of images."""
-    own = [tensors[name] for name in node.tensors]
-    if own and isinstance(own[0], Int8Products):
-        return own[0].output(node, inputs[0], own[1:])
-    return node.record.reference(node.resolved, inputs, own)
-
-
 def run_values(graph: Graph, inputs: Sequence[Tensor], tensors: Tensors) -> list[Tensor]:
     """All values of a graph for batches of images, those of its inputs first."""
-    values = list(inputs)
-    for node in graph.nodes:
-        values.append(run_node(node, [values[value] for value in node.inputs], tensors))
-    return values
+    return [*inputs, *(value for _, value in graph.run(inputs, tensors))]
 
 
 def run_again(
@@ -206,12 +195,6 @@ def run_again(
         if moved.isdisjoint(node.inputs) and changed.keys().isdisjoint(node.tensors):
             continue
         number = graph.value_of(index)
-        values[number] = run_node(node, [values[value] for value in node.inputs], tensors)
+        values[number] = node.run([values[value] for value in node.inputs], tensors)
         moved.add(number)
     return values
-
-
-def run_outputs(graph: Graph, inputs: Sequence[Tensor], tensors: Tensors) -> list[Tensor]:
-    """The outputs of a graph for batches of images."""
-    values = run_values(graph, inputs, tensors)
-    return [values[output.value] for output in graph.outputs]

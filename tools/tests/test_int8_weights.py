@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from damage import check_damage_is_refused_or_kept, reseal
 
 from mien_tools import container, weights
 from mien_tools.container import FormatError
@@ -47,10 +48,6 @@ def make_file(conv: object = CONV_WEIGHT, dense: object = DENSE_WEIGHT) -> Weigh
         ),
         preprocessing=TWO_CHANNELS,
     )
-
-
-def reseal(data: bytes) -> bytes:
-    return container.seal("MIEN", 2, data[container.HEADER_SIZE :])
 
 
 def test_the_header_and_the_blocks_are_the_formats() -> None:
@@ -116,11 +113,7 @@ def test_random_damage_under_a_valid_seal_never_crashes() -> None:
         data = bytearray(original)
         for place in generator.integers(container.HEADER_SIZE, len(data), 2):
             data[place] = generator.integers(256)
-        damaged = reseal(bytes(data))
-        try:
-            assert weights.decode(damaged).encode() == damaged
-        except FormatError:
-            continue
+        check_damage_is_refused_or_kept(bytes(data))
 
 
 def with_conv(**changes: object) -> WeightFile:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from damage import check_damage_is_refused_or_kept, reseal
 
 from mien_tools import container, weights
 from mien_tools.checkpoints import load_network
@@ -71,11 +72,6 @@ def make_file() -> WeightFile:
         replayed=1,
         tolerance=0.125,
     )
-
-
-def reseal(data: bytes) -> bytes:
-    """The same contents with the size and checksum that belong to them."""
-    return container.seal("MIEN", 2, data[container.HEADER_SIZE :])
 
 
 def patched(data: bytes, offset: int, new: bytes) -> bytes:
@@ -360,11 +356,7 @@ def test_random_damage_under_a_valid_seal_never_crashes() -> None:
         data = bytearray(original)
         for place in generator.integers(container.HEADER_SIZE, 400, generator.integers(1, 4)):
             data[place] = generator.integers(256)
-        damaged = reseal(bytes(data))
-        try:
-            assert weights.decode(damaged).encode() == damaged
-        except FormatError:
-            continue
+        check_damage_is_refused_or_kept(bytes(data))
 
 
 DATA = make_file().encode()

@@ -28,9 +28,9 @@ Rect searched_region(const Size& image, const Rect& region) noexcept;
 /// What two overlapping rectangles have in common; empty, or of negative sides, if they are apart.
 Rect intersection(const Rect& a, const Rect& b) noexcept;
 
-/// Throws Error for a box whose numbers are not below 2^28 in magnitude: what is computed around it
-/// has to fit into int.
-MIEN_COLD void check_box(const Rect& box);
+/// Throws Error, beginning with `what`, for a rectangle whose numbers are not below 2^bits in
+/// magnitude: what is computed around it has to fit into int.
+MIEN_COLD void check_magnitude(const char* what, const Rect& rect, int bits);
 
 }  // namespace detail
 
@@ -73,11 +73,12 @@ MIEN_INLINE Rect intersection(const Rect& a, const Rect& b) noexcept {
   return {x, y, width, height};
 }
 
-MIEN_INLINE void check_box(const Rect& box) {
-  constexpr int most = (1 << 28) - 1;
-  for (const int number : {box.x, box.y, box.width, box.height}) {
+MIEN_INLINE void check_magnitude(const char* what, const Rect& rect, int bits) {
+  const int most = (1 << bits) - 1;
+  for (const int number : {rect.x, rect.y, rect.width, rect.height}) {
     if (number >= -most && number <= most) continue;
-    detail::fail({"box: expected numbers below 2^28 in magnitude, found ", detail::Digits(number)});
+    detail::fail({what, ": expected numbers below 2^", detail::Digits(bits),
+                  " in magnitude, found ", detail::Digits(number)});
   }
 }
 

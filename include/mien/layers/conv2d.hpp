@@ -116,8 +116,7 @@ constexpr std::size_t scratch_of(const kernels::WindowGeometry& g) {
 }
 
 constexpr std::size_t scratch_size(const Node& node, const TensorShape& input) {
-  const kernels::WindowGeometry g = geometry(node, input);
-  return scratch_of(g);
+  return scratch_of(geometry(node, input));
 }
 
 constexpr bool can_be_quantized(const Node& node) {

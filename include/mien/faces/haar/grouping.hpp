@@ -8,6 +8,7 @@
 
 #include <mien/config.hpp>
 #include <mien/faces/detection.hpp>
+#include <mien/faces/search_limits.hpp>
 #include <mien/image/image.hpp>
 
 namespace mien {
@@ -60,8 +61,6 @@ class Grouper {
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
-
-#include <mien/error.hpp>
 
 namespace mien {
 
@@ -186,14 +185,7 @@ MIEN_INLINE void Grouper::set_means(const std::vector<Detection>& candidates) {
 
 MIEN_INLINE std::vector<Detection> group_rectangles(const std::vector<Rect>& rects,
                                                     int min_neighbors) {
-  constexpr int most = (1 << 29) - 1;
-  for (const Rect& rect : rects) {
-    for (const int number : {rect.x, rect.y, rect.width, rect.height}) {
-      if (number >= -most && number <= most) continue;
-      detail::fail({"group_rectangles: expected numbers below 2^29 in magnitude, found ",
-                    detail::Digits(number)});
-    }
-  }
+  for (const Rect& rect : rects) detail::check_magnitude("group_rectangles", rect, 29);
   std::vector<Detection> candidates;
   candidates.reserve(rects.size());
   for (const Rect& rect : rects) candidates.push_back({rect, 1, 0.0f});

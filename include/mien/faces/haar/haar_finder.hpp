@@ -187,7 +187,7 @@ MIEN_INLINE void HaarFinder::find_near(const GrayView& image, const Rect& box,
     detail::fail({"min_neighbors: expected 1 or more to follow faces, found ",
                   detail::Digits(options.min_neighbors)});
   }
-  detail::check_box(box);
+  detail::check_magnitude("box", box, 28);
   detector_.detect(image, detail::near_box(box, options), workspace.detector, found);
 }
 

@@ -234,7 +234,7 @@ MIEN_INLINE void YuNetDetector::detect_near(const GrayView& image, const Rect& b
   options.check();
   found.clear();
   if (image.empty()) return;
-  detail::check_box(box);
+  detail::check_magnitude("box", box, 28);
   // Twice the face's side shows what YuNet is used to see around one. The input has one size,
   // since every size takes a program of its own.
   constexpr int side = 128;

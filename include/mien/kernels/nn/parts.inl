@@ -11,6 +11,18 @@ namespace mien::kernels::MIEN_SET {
 constexpr int block_channels = 2 * lanes;
 static_assert(block_channels <= largest_block, "scratch memory is planned for the largest");
 
+/// Where a tile's input lies: `runs` stretches of `length` values, `next_pixel` and `next_run`
+/// apart.
+struct TapRuns {
+  int rows;
+  int runs_per_row;
+  int length;
+  std::ptrdiff_t next_row;
+  std::ptrdiff_t next_run;
+  std::ptrdiff_t next_pixel;
+  std::ptrdiff_t next_output_row;
+};
+
 /// The first `count` of a vector's lanes, the others zero; all of them where Whole, at no cost.
 template <bool Whole>
 MIEN_ALWAYS_INLINE Vector load_part(const float* from, int count) noexcept {

@@ -19,18 +19,6 @@ namespace mien::kernels::MIEN_SET {
 /// in the register file.
 constexpr int conv2d_pixels = registers >= 32 ? 12 : 6;
 
-/// Where a tile's input lies: `runs` stretches of `length` floats, `next_pixel` and `next_run`
-/// apart.
-struct TapRuns {
-  int rows;
-  int runs_per_row;
-  int length;
-  std::ptrdiff_t next_row;
-  std::ptrdiff_t next_run;
-  std::ptrdiff_t next_pixel;
-  std::ptrdiff_t next_output_row;
-};
-
 /// How the tiles of a block of channels end.
 struct BlockEpilogue {
   const float* bias;
