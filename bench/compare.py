@@ -196,6 +196,14 @@ def prepare(
             per_channel=True,
         )
 
+    def to_openvino_int8() -> None:
+        import nncf
+        import openvino
+
+        model = openvino.Core().read_model(folder / engines.ONNX_FILE)
+        quantised = nncf.quantize(model, nncf.Dataset(list(inputs)))
+        openvino.save_model(quantised, folder / engines.OPENVINO_INT8_FILE)
+
     def to_mnn() -> None:
         command = ["mnnconvert", "-f", "ONNX", "--modelFile", engines.ONNX_FILE]
         run_converter([*command, "--MNNModel", engines.MNN_FILE, "--bizCode", "mien"], folder)
@@ -210,6 +218,7 @@ def prepare(
     converters: dict[str, Callable[[], None]] = {
         "conversion to ONNX": to_onnx,
         "conversion to 8 bits by ONNX Runtime": to_onnx_int8,
+        "conversion to 8 bits by NNCF": to_openvino_int8,
         "conversion to MNN": to_mnn,
         "conversion to ncnn": to_ncnn,
     }

@@ -34,6 +34,7 @@ STATE_FILE = "mini_fer_state.pt"
 TRACED_FILE = "mini_fer_traced.pt"
 ONNX_FILE = "mini_fer.onnx"
 ONNX_INT8_FILE = "mini_fer_int8.onnx"
+OPENVINO_INT8_FILE = "mini_fer_int8.xml"
 MNN_FILE = "mini_fer.mnn"
 NCNN_PARAM_FILE = "mini_fer.ncnn.param"
 NCNN_BIN_FILE = "mini_fer.ncnn.bin"
@@ -141,6 +142,7 @@ class OpenVino(Engine):
     module = "openvino"
     package = "openvino"
     precision = "f32"
+    file = ONNX_FILE
 
     def __init__(self, folder: Path) -> None:
         import openvino
@@ -154,7 +156,7 @@ class OpenVino(Engine):
         }
         core = openvino.Core()
         self._request = core.compile_model(
-            folder / ONNX_FILE, "CPU", options
+            folder / self.file, "CPU", options
         ).create_infer_request()
 
     def run(self, index: int) -> np.ndarray:
@@ -168,10 +170,18 @@ class OpenVinoBfloat16(OpenVino):
     precision = "bf16"
 
 
+class OpenVinoInt8(OpenVino):
+    """OpenVINO with the model that NNCF's quantize makes, with its defaults."""
+
+    name = "OpenVINO, int8 by NNCF"
+    file = OPENVINO_INT8_FILE
+
+
 class Mnn(Engine):
     name = "MNN"
     module = "MNN"
     package = "MNN"
+    precision = "normal"
 
     def __init__(self, folder: Path) -> None:
         import MNN
@@ -179,7 +189,8 @@ class Mnn(Engine):
         super().__init__(folder)
         self._interpreter = MNN.Interpreter(str(folder / MNN_FILE))
         self.set_hints()
-        self._session = self._interpreter.createSession({"backend": "CPU", "numThread": 1})
+        options = {"backend": "CPU", "numThread": 1, "precision": self.precision}
+        self._session = self._interpreter.createSession(options)
         self._input = self._interpreter.getSessionInput(self._session)
         self._output = self._interpreter.getSessionOutput(self._session)
 
@@ -198,6 +209,13 @@ class Mnn(Engine):
         self._interpreter.runSession(self._session)
         self._output.copyToHostTensor(self._host_output)
         return np.array(self._host_output.getNumpyData())
+
+
+class MnnLowPrecision(Mnn):
+    """MNN free to compute in 16 bits where the processor has instructions for them."""
+
+    name = "MNN, low precision"
+    precision = "low"
 
 
 class MnnSmallTiles(Mnn):
@@ -311,7 +329,9 @@ ENGINES: tuple[type[Engine], ...] = (
     OnnxRuntimeInt8,
     OpenVino,
     OpenVinoBfloat16,
+    OpenVinoInt8,
     Mnn,
+    MnnLowPrecision,
     MnnSmallTiles,
     Ncnn,
     NcnnBfloat16,
