@@ -481,6 +481,10 @@ TEST_CASE("a packed convolution computes as its method does") {
   }
 }
 
+std::size_t weight_count(const WindowGeometry& g) {
+  return size_of(g.out_channels * (g.in_channels / g.groups), g.kernel_height, g.kernel_width);
+}
+
 /// A convolution of bytes by its definition; every instruction set computes exactly this.
 std::vector<float> quantized_by_definition(const WindowGeometry& g, const QuantizedWeights& weights,
                                            const std::vector<float>& bias, Activation activation,
@@ -493,9 +497,7 @@ std::vector<float> quantized_by_definition(const WindowGeometry& g, const Quanti
     values.push_back(byte > 0.0f ? std::min(byte, 255.0f) - static_cast<float>(weights.zero_point)
                                  : static_cast<float>(-weights.zero_point));
   }
-  const std::vector<float> filters(
-      weights.bytes,
-      weights.bytes + size_of(g.out_channels * g.in_channels, g.kernel_height, g.kernel_width));
+  const std::vector<float> filters(weights.bytes, weights.bytes + weight_count(g));
   std::vector<float> output(g.output_size());
   naive::conv2d(g, values.data(), filters.data(), nullptr, Activation::none, output.data());
   for (std::size_t i = 0; i < output.size(); ++i) {
@@ -510,7 +512,7 @@ std::vector<float> quantized_by_definition(const WindowGeometry& g, const Quanti
 
 TEST_CASE("convolution of bytes is exactly its definition") {
   Random random(19);
-  for (int trial = 0; trial < 150; ++trial) {
+  for (int trial = 0; trial < 300; ++trial) {
     WindowGeometry g = random.window(3);
     if (trial % 3 == 0) {
       g = {0, random.between(1, 9), random.between(1, 9), 0, 0, 0, 1, 1, 1, 1, 0, 0};
@@ -519,15 +521,22 @@ TEST_CASE("convolution of bytes is exactly its definition") {
     }
     g.in_channels = random.between(1, 40);
     g.out_channels = random.between(1, 70);
-    const bool pools = trial % 4 == 3 && g.out_height > 1 && g.out_width > 1;
+    if (trial % 2 == 1) {
+      // Depthwise, or of several channels in each group.
+      const bool is_depthwise = trial % 4 == 1;
+      g.groups = is_depthwise ? random.between(2, 70) : random.between(2, 5);
+      g.in_channels = g.groups * (is_depthwise ? 1 : random.between(1, 9));
+      g.out_channels = g.groups * (is_depthwise ? 1 : random.between(1, 20));
+    }
+    const bool pools = trial % 8 >= 6 && g.out_height > 1 && g.out_width > 1 &&
+                       !mien::kernels::depthwise::suits(g);
     const Pooling pooling = pools ? Pooling::max_2x2 : Pooling::none;
     const bool adds = !pools && trial % 2 == 0;
     const auto activation = static_cast<Activation>(trial % 3);
     const int images = random.between(1, 3);
     // The largest products all at once, or any.
     const bool is_extreme = trial % 5 == 0;
-    std::vector<std::int8_t> bytes(
-        size_of(g.out_channels * g.in_channels, g.kernel_height, g.kernel_width));
+    std::vector<std::int8_t> bytes(weight_count(g));
     for (std::int8_t& byte : bytes) {
       byte = static_cast<std::int8_t>(is_extreme ? (trial % 2 == 0 ? 64 : -64)
                                                  : random.between(-64, 64));

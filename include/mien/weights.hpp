@@ -60,8 +60,8 @@
 //
 // An int8 tensor's block holds an fp32 scale for each index of the first dimension, which are
 // positive, and then the elements, a signed byte each: element = byte * scale, of -127 to 127. With
-// an input scale the layer, a Conv2d without groups or a Dense, computes in 8 bits, and bytes are
-// -64 to 64 (kernels/nn/convolution/quantized.hpp):
+// an input scale the layer, a Conv2d or a Dense, computes in 8 bits, and bytes are -64 to 64
+// (kernels/nn/convolution/quantized.hpp):
 //   q      = rint(input * (1 / input scale)) + input zero point, brought to 0 to 255
 //   output = fp32(sum of (q - input zero point) * byte) * (input scale * scale) + bias
 #pragma once

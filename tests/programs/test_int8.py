@@ -5,11 +5,15 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import torch
 from conftest import ROOT
+from torch import nn
 
 from mien_tools import weights
-from mien_tools.export import export
+from mien_tools.export import Network, export
 from mien_tools.int8_options import Int8Options
+from mien_tools.quantization import to_tensors
+from mien_tools.weights import Preprocessing
 
 MODELS = ROOT / "examples/models"
 ASTRONAUT = ROOT / "examples/images/astronaut.png"
@@ -64,3 +68,47 @@ def test_a_photo_is_read_alike_in_8_bits(programs: Path) -> None:
         assert one["expression"] == other["expression"]
         for label, probability in one["probabilities"].items():
             assert abs(probability - other["probabilities"][label]) < 0.05
+
+
+class Grouped(nn.Module):
+    """Depthwise convolutions, alone and behind a pointwise one, and groups of several channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pointwise = nn.Conv2d(3, 20, 1)
+        self.behind = nn.Conv2d(20, 20, 3, padding=1, groups=20)
+        self.norm = nn.BatchNorm2d(20)
+        self.groups = nn.Conv2d(20, 36, 3, padding=1, groups=4)
+        self.wide = nn.Conv2d(36, 36, 5, 2, padding=2, groups=36)
+        self.last = nn.Conv2d(36, 6, 3, groups=3)
+
+    def forward(self, x):
+        x = self.norm(self.behind(self.pointwise(x))).relu()
+        x = nn.functional.max_pool2d(x, 2)
+        return self.last(self.wide(self.groups(x).relu())).flatten(1)
+
+
+def test_groups_in_8_bits_give_what_pytorch_gives(programs: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    generator = np.random.default_rng(2)
+    images = generator.normal(size=(8, 3, 26, 22)).astype(np.float32)
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "image.npy", images[:1])
+    layers = ("pointwise", "behind", "groups", "wide", "last")
+    network = Network(
+        Grouped().eval(), "grouped", (3, 26, 22), Preprocessing(0, 3 * (0.0,), 3 * (1.0,))
+    )
+    path = tmp_path / "grouped.mien"
+    int8 = Int8Options(tmp_path / "images.npy", 8, "maximum", layers, products_only=True)
+    export(network, path, int8=int8)
+    file = weights.read(path)
+    assert sum(getattr(t.values, "input_scale", 0) > 0 for t in file.tensors) == len(layers)
+
+    paths = ("--input", tmp_path / "image.npy", "--output", tmp_path)
+    run_json(programs / "run", "--json", "--model", path, *paths)
+    inputs = torch.from_numpy(images[:1])
+    [wanted] = file.graph.run_outputs([inputs], to_tensors(file.stored(), torch.float32))
+    wanted = wanted.numpy().reshape(1, -1)
+    found = np.load(tmp_path / f"{file.graph.outputs[0].name}.npy")
+    # A value between two whole numbers may fall to either side.
+    assert np.abs(found - wanted).max() <= 0.02 * np.abs(wanted).max()

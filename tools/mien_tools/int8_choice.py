@@ -245,7 +245,7 @@ class _Chooser:
         wanted = self.options.layers
         if wanted is None:
             nodes = self.graph.nodes
-            return [w for w in able if not any(_is_spatial(nodes[index]) for index in w.nodes)]
+            return [w for w in able if not any(_is_fast(nodes[index]) for index in w.nodes)]
         for name in wanted:
             if name not in {weight.label for weight in able}:
                 labels = {weight.label: weight for weight in _weights(self.graph)}
@@ -387,11 +387,17 @@ def _weights(graph: Graph) -> list[_Weight]:
     return list(found.values())
 
 
-def _is_spatial(node: Node) -> bool:
-    """Whether C++ computes a convolution by minimal filtering, as fast in float32 as in 8 bits."""
+def _is_fast(node: Node) -> bool:
+    """Whether C++ computes a convolution in float32 as fast as in 8 bits or faster.
+
+    Those are convolutions by minimal filtering, depthwise ones and those of small groups.
+    """
     if node.layer != "Conv2d":
         return False
     options = node.resolved
+    in_channels, groups = options["in_channels"], options["groups"]
+    if groups > 1 and in_channels == options["out_channels"] and in_channels <= 8 * groups:
+        return True
     return (
         pair_of(options, "kernel") in ((3, 3), (5, 5))
         and pair_of(options, "stride") == (1, 1)

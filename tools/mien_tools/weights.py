@@ -757,10 +757,8 @@ def _check_int8(where: str, values: Int8Values) -> None:
 
 def products_misfit(node: Node, shape: Sequence[int]) -> str | None:
     """Why products with a weight of such a shape cannot be of 8 bits: "expected ..., found ..."."""
-    groups = node.resolved.get("groups", 1) if node.layer == "Conv2d" else 1
-    if node.layer not in ("Conv2d", "Dense") or groups != 1:
-        found = f"{node.layer} of {groups:g} groups" if groups != 1 else node.layer
-        return f"expected Conv2d of one group or Dense for products in 8 bits, found {found}"
+    if node.layer not in ("Conv2d", "Dense"):
+        return f"expected Conv2d or Dense for products in 8 bits, found {node.layer}"
     inputs = math.prod(shape[1:])
     most = _LARGEST_SUM // (LARGEST_ZERO_POINT * LARGEST_PRODUCT_BYTE)
     if inputs > most:

@@ -130,17 +130,6 @@ def bytes_with(weight: Int8Values, value: int) -> np.ndarray:
     return data
 
 
-def grouped() -> WeightFile:
-    options = {**CONV, "out_channels": 2, "groups": 2}
-    node = replace(GRAPH.nodes[0], options=options)
-    dense = replace(GRAPH.nodes[2], options={"in_features": 4, "out_features": 2})
-    file = make_file(
-        Int8Values(np.ones((2, 1, 1, 2), np.int8), np.ones(2, np.float32), 1.0),
-        Int8Values(np.ones((2, 4), np.int8), np.ones(2, np.float32)),
-    )
-    return replace(file, graph=replace(GRAPH, nodes=(node, GRAPH.nodes[1], dense)))
-
-
 def transposed() -> WeightFile:
     options = {"in_channels": 2, "out_channels": 3, "kernel_height": 1, "kernel_width": 1}
     node = Node("ConvTranspose2d", (0,), {**options, "bias": 0}, ("up.weight",))
@@ -189,14 +178,10 @@ REFUSED = {
         with_dense(data=bytes_with(DENSE_WEIGHT, -65)),
         "element 2: expected -64 to 64, found -65",
     ),
-    "products in groups": (
-        grouped(),
-        "node 0 'conv' .*conv.weight: expected Conv2d of one group or Dense for products in 8 "
-        "bits, found Conv2d of 2 groups",
-    ),
     "products of another layer": (
         transposed(),
-        "expected Conv2d of one group or Dense for products in 8 bits, found ConvTranspose2d",
+        "node 0 .*: up.weight: expected Conv2d or Dense for products in 8 bits, found "
+        "ConvTranspose2d",
     ),
     "sums of more than 32 bits": (
         too_many_inputs(),

@@ -61,12 +61,16 @@ def sums_by_numpy(node: Node, inputs: np.ndarray, stored: Int8Values) -> np.ndar
     )
     shape = node.record.output_shape(options, [inputs.shape[1:]])
     result = np.zeros((len(inputs), *shape), np.int64)
+    groups = options["groups"]
     for y, x in np.ndindex(*shape[1:]):
         for dy, dx in np.ndindex(*stored.shape[2:]):
             row = y * options["stride_y"] + dy * options["dilation_y"]
             column = x * options["stride_x"] + dx * options["dilation_x"]
             shifted = padded[:, :, row, column] - stored.input_zero_point
-            result[:, :, y, x] += shifted @ data[:, :, dy, dx].T
+            parts = zip(
+                np.split(shifted, groups, 1), np.split(data[:, :, dy, dx], groups), strict=True
+            )
+            result[:, :, y, x] += np.hstack([part @ weights.T for part, weights in parts])
     return result
 
 
@@ -83,6 +87,8 @@ LAYERS = {
     "on one side": (conv(2, 4, 3, padding_bottom=2, padding_right=1, stride_x=2), (2, 5, 6)),
     "dilated": (conv(2, 3, 2, dilation_y=2, dilation_x=3, padding_x=1), (2, 5, 6)),
     "wide": (conv(1100, 2, 1), (1100, 1, 2)),
+    "groups": (conv(6, 9, 3, groups=3, padding_y=1), (6, 5, 4)),
+    "depthwise": (conv(5, 5, 3, groups=5, stride_x=2), (5, 4, 6)),
     "dense": (
         Node("Dense", (0,), {"in_features": 70, "out_features": 5}, ("d.weight", "d.bias")),
         (70, 1, 1),
@@ -249,7 +255,7 @@ def chosen(small: Path, calibration: Path, **options: object):
     return choose(file.graph, file.values(), inputs, Int8Options(**options), True)
 
 
-def test_all_that_minimal_filtering_does_not_do_is_tried(small: Path, calibration: Path) -> None:
+def test_all_that_is_slower_in_float32_is_tried(small: Path, calibration: Path) -> None:
     found = chosen(small, calibration)
     assert [layer.layer for layer in found.layers] == ["pointwise", "strided", "last"]
     assert found.images == 20 and found.changed is not None
@@ -268,8 +274,10 @@ def test_all_that_minimal_filtering_does_not_do_is_tried(small: Path, calibratio
 
 @pytest.mark.parametrize("method", ["auto", "maximum", "percentile", "squared-error"])
 def test_layers_and_methods_can_be_named(method: str, small: Path, calibration: Path) -> None:
-    found = chosen(small, calibration, method=method, layers=("first", "last"), products_only=True)
-    assert set(found.tensors) == {"first.weight", "last.weight"}
+    found = chosen(
+        small, calibration, method=method, layers=("first", "depthwise"), products_only=True
+    )
+    assert set(found.tensors) == {"first.weight", "depthwise.weight"}
     assert all(values.has_products for values in found.tensors.values())
     assert not found.kept
     for layer in found.layers:
@@ -284,18 +292,21 @@ def test_layers_and_methods_can_be_named(method: str, small: Path, calibration: 
     ("names", "message"),
     [
         (
-            ("depthwise",),
-            "expected some of first, pointwise, strided, last, found 'depthwise'; expected Conv2d "
-            "of one group or Dense for products in 8 bits, found Conv2d of 8 groups",
+            ("1",),
+            "expected some of 0, found '1'; expected Conv2d or Dense for products in 8 bits, found "
+            "ConvTranspose2d",
         ),
-        (("last", "nothing"), "expected some of .*, found 'nothing'"),
+        (("0", "nothing"), "expected some of 0, found 'nothing'"),
     ],
 )
 def test_layers_that_cannot_be_are_refused(
-    names: tuple[str, ...], message: str, small: Path, calibration: Path
+    names: tuple[str, ...], message: str, calibration: Path, tmp_path: Path
 ) -> None:
+    upwards = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ConvTranspose2d(2, 1, 2), nn.Flatten())
+    path = tmp_path / "upwards.mien"
+    export(Network(upwards.eval(), "upwards", (1, 10, 10), gray(10, 0.25, 0.5)), path)
     with pytest.raises(QuantizationError, match=message):
-        chosen(small, calibration, layers=names)
+        chosen(path, calibration, layers=names)
 
 
 def test_running_again_computes_what_running_does(small: Path) -> None:

@@ -8,7 +8,8 @@
 namespace mien::kernels::MIEN_SET {
 
 using Integers = __m256i;
-/// Four bytes for each of the lanes.
+/// Four bytes for each of the lanes: values, and weights with signs.
+using Bytes = __m256i;
 using Weights = __m256i;
 
 MIEN_ALWAYS_INLINE Integers load_integers(const std::int32_t* from) noexcept {
@@ -24,10 +25,23 @@ MIEN_ALWAYS_INLINE Weights load_weights(const std::int8_t* from) noexcept {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
 }
 /// Four bytes, in every lane.
-MIEN_ALWAYS_INLINE Integers broadcast_bytes(const std::uint8_t* from) noexcept {
+MIEN_ALWAYS_INLINE Bytes broadcast_bytes(const std::uint8_t* from) noexcept {
   std::int32_t four;
   std::memcpy(&four, from, sizeof four);
   return _mm256_set1_epi32(four);
+}
+/// Four rows of bytes from `first` on, as columns: a byte of each in every lane.
+MIEN_ALWAYS_INLINE Bytes interleave_bytes(const std::uint8_t* const (&rows)[4],
+                                          std::ptrdiff_t first) noexcept {
+  __m128i row[4];
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    row[i] = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(rows[i] + first));
+  }
+  const __m128i upper = _mm_unpacklo_epi8(row[0], row[1]);
+  const __m128i lower = _mm_unpacklo_epi8(row[2], row[3]);
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi16(upper, lower)),
+                                 _mm_unpackhi_epi16(upper, lower), 1);
 }
 MIEN_ALWAYS_INLINE Vector integers_to_floats(Integers v) noexcept {
   return _mm256_cvtepi32_ps(v);

@@ -8,7 +8,8 @@
 namespace mien::kernels::MIEN_SET {
 
 using Integers = __m512i;
-/// Four bytes for each of the lanes.
+/// Four bytes for each of the lanes: values, and weights with signs.
+using Bytes = __m512i;
 using Weights = __m512i;
 
 MIEN_ALWAYS_INLINE Integers load_integers(const std::int32_t* from) noexcept {
@@ -24,10 +25,24 @@ MIEN_ALWAYS_INLINE Weights load_weights(const std::int8_t* from) noexcept {
   return _mm512_loadu_si512(from);
 }
 /// Four bytes, in every lane.
-MIEN_ALWAYS_INLINE Integers broadcast_bytes(const std::uint8_t* from) noexcept {
+MIEN_ALWAYS_INLINE Bytes broadcast_bytes(const std::uint8_t* from) noexcept {
   std::int32_t four;
   std::memcpy(&four, from, sizeof four);
   return _mm512_set1_epi32(four);
+}
+/// Four rows of bytes from `first` on, as columns: a byte of each in every lane.
+MIEN_ALWAYS_INLINE Bytes interleave_bytes(const std::uint8_t* const (&rows)[4],
+                                          std::ptrdiff_t first) noexcept {
+  __m512i row[4];
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + first));
+    row[i] = _mm512_maskz_cvtepu8_epi32(0xFFFF, bytes);
+  }
+  const __m512i upper = _mm512_or_si512(row[0], _mm512_maskz_slli_epi32(0xFFFF, row[1], 8));
+  const __m512i lower = _mm512_or_si512(_mm512_maskz_slli_epi32(0xFFFF, row[2], 16),
+                                        _mm512_maskz_slli_epi32(0xFFFF, row[3], 24));
+  return _mm512_or_si512(upper, lower);
 }
 // The masked forms here and below, for the reason that vector.inl gives.
 MIEN_ALWAYS_INLINE Vector integers_to_floats(Integers v) noexcept {

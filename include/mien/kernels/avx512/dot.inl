@@ -13,7 +13,7 @@ namespace mien::kernels::MIEN_SET {
 constexpr bool dot_is_one_instruction = false;
 
 /// Adds the products of four unsigned bytes with four weights to each lane.
-MIEN_ALWAYS_INLINE Integers add_dot(Integers sum, Integers bytes, Weights weights) noexcept {
+MIEN_ALWAYS_INLINE Integers add_dot(Integers sum, Bytes bytes, Weights weights) noexcept {
   const __m512i pairs = _mm512_maddubs_epi16(bytes, weights);
   return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 }

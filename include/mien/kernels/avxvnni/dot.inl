@@ -12,7 +12,7 @@ namespace mien::kernels::MIEN_SET {
 constexpr bool dot_is_one_instruction = true;
 
 /// Adds the products of four unsigned bytes with four weights to each lane.
-MIEN_ALWAYS_INLINE Integers add_dot(Integers sum, Integers bytes, Weights weights) noexcept {
+MIEN_ALWAYS_INLINE Integers add_dot(Integers sum, Bytes bytes, Weights weights) noexcept {
   return _mm256_dpbusd_avx_epi32(sum, bytes, weights);
 }
 

@@ -11,6 +11,11 @@ namespace mien::kernels::MIEN_SET {
 #if MIEN_X86_TARGETS
 
 using Integers = __m128i;
+/// Four values for each of the lanes, in 16 bits: those of the first two lanes and of the others.
+struct Bytes {
+  __m128i low;
+  __m128i high;
+};
 /// Four bytes for each of the lanes.
 using Weights = __m128i;
 
@@ -27,10 +32,26 @@ MIEN_ALWAYS_INLINE Weights load_weights(const std::int8_t* from) noexcept {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
 }
 /// Four bytes, in every lane.
-MIEN_ALWAYS_INLINE Integers broadcast_bytes(const std::uint8_t* from) noexcept {
+MIEN_ALWAYS_INLINE Bytes broadcast_bytes(const std::uint8_t* from) noexcept {
   std::int32_t four;
   std::memcpy(&four, from, sizeof four);
-  return _mm_set1_epi32(four);
+  const __m128i values = _mm_unpacklo_epi8(_mm_set1_epi32(four), _mm_setzero_si128());
+  return {values, values};
+}
+/// Four rows of bytes from `first` on, as columns: a byte of each in every lane.
+MIEN_ALWAYS_INLINE Bytes interleave_bytes(const std::uint8_t* const (&rows)[4],
+                                          std::ptrdiff_t first) noexcept {
+  __m128i row[4];
+  MIEN_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    std::int32_t four;
+    std::memcpy(&four, rows[i] + first, sizeof four);
+    row[i] = _mm_cvtsi32_si128(four);
+  }
+  const __m128i bytes =
+      _mm_unpacklo_epi16(_mm_unpacklo_epi8(row[0], row[1]), _mm_unpacklo_epi8(row[2], row[3]));
+  return {_mm_unpacklo_epi8(bytes, _mm_setzero_si128()),
+          _mm_unpackhi_epi8(bytes, _mm_setzero_si128())};
 }
 MIEN_ALWAYS_INLINE Vector integers_to_floats(Integers v) noexcept {
   return _mm_cvtepi32_ps(v);
@@ -56,7 +77,10 @@ MIEN_ALWAYS_INLINE void store_bytes(std::uint8_t* to, const Integers (&v)[4]) no
 struct Integers {
   std::int32_t lane[lanes];
 };
-/// Four bytes for each of the lanes.
+/// Four bytes for each of the lanes: values, and weights with signs.
+struct Bytes {
+  std::uint8_t byte[lanes * quantized::depth_step];
+};
 struct Weights {
   std::int8_t byte[lanes * quantized::depth_step];
 };
@@ -77,9 +101,22 @@ MIEN_ALWAYS_INLINE Weights load_weights(const std::int8_t* from) noexcept {
   std::memcpy(weights.byte, from, sizeof weights.byte);
   return weights;
 }
-/// Four bytes, in every lane, each by itself for machines of either order of bytes.
-MIEN_ALWAYS_INLINE Integers broadcast_bytes(const std::uint8_t* from) noexcept {
-  return {{from[0], from[1], from[2], from[3]}};
+/// Four bytes, in every lane.
+MIEN_ALWAYS_INLINE Bytes broadcast_bytes(const std::uint8_t* from) noexcept {
+  Bytes bytes;
+  for (int i = 0; i < lanes * quantized::depth_step; ++i) {
+    bytes.byte[i] = from[i % quantized::depth_step];
+  }
+  return bytes;
+}
+/// Four rows of bytes from `first` on, as columns: a byte of each in every lane.
+MIEN_ALWAYS_INLINE Bytes interleave_bytes(const std::uint8_t* const (&rows)[4],
+                                          std::ptrdiff_t first) noexcept {
+  Bytes bytes;
+  for (int i = 0; i < lanes * quantized::depth_step; ++i) {
+    bytes.byte[i] = rows[i % quantized::depth_step][first + i / quantized::depth_step];
+  }
+  return bytes;
 }
 MIEN_ALWAYS_INLINE Vector integers_to_floats(const Integers& v) noexcept {
   Vector result;

@@ -18,7 +18,7 @@ namespace mien::kernels {
 /// Weights whose products have 8 bits: weight = byte * scale of its output channel, the input
 /// (byte - zero_point) * input_scale.
 struct QuantizedWeights {
-  const std::int8_t* bytes;  ///< [O][I][KH][KW], from -64 to 64
+  const std::int8_t* bytes;  ///< [O][I / groups][KH][KW], from -64 to 64
   const float* scale;        ///< [O], of either sign
   float input_scale;
   int zero_point;
@@ -60,7 +60,10 @@ class PackedConvolution {
 
  private:
   MIEN_COLD void choose_table();
+  /// Groups whose output channels are padded by themselves.
+  int groups_in_blocks() const noexcept;
   int padded_group() const noexcept;
+  std::size_t padded_place(int channel) const noexcept;
   /// Values by output channel, each group's padded as the packed weights are.
   MIEN_COLD mien::detail::AlignedBuffer padded(const float* values) const;
 
@@ -118,13 +121,14 @@ MIEN_INLINE PackedConvolution::PackedConvolution(const WindowGeometry& geometry,
   weight_ = mien::detail::AlignedBuffer(method_->packed_size(geometry, table_->block));
   quantized::pack(geometry, table_->block, weight.bytes,
                   reinterpret_cast<std::int8_t*>(weight_.data()));
-  const std::size_t inputs =
-      WindowGeometry::product(geometry.in_channels, geometry.kernel_height, geometry.kernel_width);
+  const std::size_t inputs = WindowGeometry::product(geometry.in_channels / geometry.groups,
+                                                     geometry.kernel_height, geometry.kernel_width);
   std::vector<float> scale;
-  offset_.resize(static_cast<std::size_t>(padded_group()));
+  offset_.resize(WindowGeometry::product(groups_in_blocks(), padded_group(), 1));
   const std::int8_t* byte = weight.bytes;
-  for (std::size_t o = 0; o < static_cast<std::size_t>(geometry.out_channels); ++o) {
-    for (std::size_t i = 0; i < inputs; ++i) offset_[o] -= weight.zero_point * *byte++;
+  for (int o = 0; o < geometry.out_channels; ++o) {
+    std::int32_t& offset = offset_[padded_place(o)];
+    for (std::size_t i = 0; i < inputs; ++i) offset -= weight.zero_point * *byte++;
     scale.push_back(weight.input_scale * weight.scale[o]);
   }
   scale_ = padded(scale.data());
@@ -132,23 +136,30 @@ MIEN_INLINE PackedConvolution::PackedConvolution(const WindowGeometry& geometry,
 }
 
 MIEN_INLINE void PackedConvolution::choose_table() {
-  const int group = geometry_.out_channels / geometry_.groups;
+  const int group = geometry_.out_channels / groups_in_blocks();
   table_ = &table_for_channels(chosen_table(), method_->in_blocks ? group : geometry_.out_channels);
 }
 
+MIEN_INLINE int PackedConvolution::groups_in_blocks() const noexcept {
+  return method_ == &quantized_method ? quantized::groups_in_blocks(geometry_) : geometry_.groups;
+}
+
 MIEN_INLINE int PackedConvolution::padded_group() const noexcept {
-  const int group = geometry_.out_channels / geometry_.groups;
+  const int group = geometry_.out_channels / groups_in_blocks();
   const int block = method_->in_blocks ? table_->block : 1;
   return (group + block - 1) / block * block;
 }
 
+MIEN_INLINE std::size_t PackedConvolution::padded_place(int channel) const noexcept {
+  const int group = geometry_.out_channels / groups_in_blocks();
+  return static_cast<std::size_t>(channel / group * padded_group() + channel % group);
+}
+
 MIEN_INLINE mien::detail::AlignedBuffer PackedConvolution::padded(const float* values) const {
-  const int group = geometry_.out_channels / geometry_.groups;
-  mien::detail::AlignedBuffer result(WindowGeometry::product(geometry_.groups, padded_group(), 1));
+  mien::detail::AlignedBuffer result(
+      WindowGeometry::product(groups_in_blocks(), padded_group(), 1));
   if (values == nullptr) return result;
-  for (int o = 0; o < geometry_.out_channels; ++o) {
-    result.data()[o / group * padded_group() + o % group] = values[o];
-  }
+  for (int o = 0; o < geometry_.out_channels; ++o) result.data()[padded_place(o)] = values[o];
   return result;
 }
 

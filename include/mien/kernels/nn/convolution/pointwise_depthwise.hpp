@@ -36,7 +36,13 @@ class PointwiseDepthwise {
   struct Weights {
     const float* weight;  ///< as PyTorch has them
     const float* bias;
-    const QuantizedWeights* quantized = nullptr;  ///< of the pointwise one, in place of `weight`
+    const QuantizedWeights* quantized = nullptr;  ///< in place of `weight`
+
+    MIEN_COLD PackedConvolution packed(const WindowGeometry& geometry,
+                                       Activation activation) const {
+      if (quantized != nullptr) return {geometry, *quantized, bias, activation};
+      return {geometry, weight, bias, activation};
+    }
   };
 
   MIEN_COLD PointwiseDepthwise(const WindowGeometry& pointwise, const Weights& pointwise_weights,
@@ -69,10 +75,15 @@ class PointwiseDepthwise {
     return mien::detail::aligned_size(product(pointwise, band_rows(pointwise) + 2));
   }
 
-  /// The rows of the input that a band sees, where products have 8 bits.
+  /// The rows of the input or of what lies between that a band sees, where products have 8 bits.
   static constexpr std::size_t bytes_size(const WindowGeometry& pointwise) {
-    return static_cast<std::size_t>(band_rows(pointwise) + 2) *
-           quantized::scratch_size(row_of(pointwise));
+    const int rows = band_rows(pointwise) + 2;
+    const std::size_t of_input =
+        static_cast<std::size_t>(rows) * quantized::scratch_size(row_of(pointwise));
+    WindowGeometry band = depthwise_of(pointwise);
+    band.in_height = band.out_height = rows;
+    const std::size_t between = quantized::scratch_size(band);
+    return of_input < between ? between : of_input;
   }
 
   static constexpr WindowGeometry row_of(WindowGeometry pointwise) {
@@ -119,13 +130,8 @@ MIEN_INLINE PointwiseDepthwise::PointwiseDepthwise(const WindowGeometry& pointwi
       depthwise_geometry_(depthwise_of(pointwise)),
       pools_(pooling == Pooling::max_2x2),
       table_(&chosen_table()),
-      pointwise_(pointwise_weights.quantized == nullptr
-                     ? PackedConvolution(row_of(pointwise), pointwise_weights.weight,
-                                         pointwise_weights.bias)
-                     : PackedConvolution(row_of(pointwise), *pointwise_weights.quantized,
-                                         pointwise_weights.bias)),
-      depthwise_(depthwise_geometry_, depthwise_weights.weight, depthwise_weights.bias,
-                 activation) {}
+      pointwise_(pointwise_weights.packed(row_of(pointwise), Activation::none)),
+      depthwise_(depthwise_weights.packed(depthwise_geometry_, activation)) {}
 
 MIEN_INLINE void PointwiseDepthwise::run(int count, const float* input, const float* added,
                                          float* scratch, float* output) const noexcept {
@@ -173,7 +179,7 @@ MIEN_INLINE void PointwiseDepthwise::run_image(const float* input, const float* 
     rows.out_height = end - y;
     rows.padding_y = y == 0 ? 1 : 0;
     const std::size_t at = static_cast<std::size_t>(y) * row;
-    depthwise_.run_rows(rows, between, added == nullptr ? nullptr : added + at, nullptr,
+    depthwise_.run_rows(rows, between, added == nullptr ? nullptr : added + at, bytes,
                         pools_ ? sums : output + at);
     if (!pools_) continue;
     pooled.in_height = end - y;

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include <mien/config.hpp>
+#include <mien/kernels/nn/convolution/depthwise.hpp>
 #include <mien/kernels/nn/convolution/method.hpp>
 #include <mien/kernels/nn/geometry.hpp>
 #include <mien/kernels/nn/kernel_table.hpp>
@@ -23,8 +24,9 @@ inline constexpr int largest_weight = 64;
 /// Products that are added at once.
 inline constexpr int depth_step = 4;
 
-/// The bytes under a window lie in runs, of a row of its taps or, where they are dilated, of one
-/// tap. What is read behind a run's end to fill the last step meets weights of 0.
+/// The bytes of an output under a window lie in runs: of a row of its taps or, where they do not
+/// touch, of one tap. A depthwise row of taps is a run, too, whose bytes lie apart. What is read
+/// behind a run's end to fill the last step meets weights of 0.
 struct Runs {
   int count_in_row;
   int length;  ///< in bytes
@@ -32,9 +34,14 @@ struct Runs {
 };
 
 constexpr Runs runs(const WindowGeometry& g) {
-  const bool touch = g.dilation_x == 1;
-  const int length = touch ? g.kernel_width * g.in_channels : g.in_channels;
-  return {touch ? 1 : g.kernel_width, length, (length + depth_step - 1) / depth_step};
+  const bool in_rows = depthwise::suits(g) || (g.groups == 1 && g.dilation_x == 1);
+  const int length = (in_rows ? g.kernel_width : 1) * (g.in_channels / g.groups);
+  return {in_rows ? 1 : g.kernel_width, length, (length + depth_step - 1) / depth_step};
+}
+
+/// Groups whose output channels fill blocks of their own; those of a depthwise one share them.
+constexpr int groups_in_blocks(const WindowGeometry& g) {
+  return depthwise::suits(g) ? 1 : g.groups;
 }
 
 /// Products of one output, those with weights of 0 that fill steps among them.
@@ -46,11 +53,12 @@ constexpr std::size_t depth(const WindowGeometry& g) {
 /// Convolutions whose sums fit into 32 bits.
 constexpr bool suits(const WindowGeometry& g) {
   constexpr std::size_t most = 0x7FFFFFFFu / (255u * largest_weight);
-  return g.groups == 1 && depth(g) <= most;
+  return WindowGeometry::product(g.in_channels / g.groups, g.kernel_height, g.kernel_width) <= most;
 }
 
+/// With what is read behind the last value to fill a step or, where depthwise, a block.
 constexpr std::size_t image_bytes(const WindowGeometry& g) {
-  return g.padded_size() + depth_step;
+  return g.padded_size() + (depthwise::suits(g) ? largest_block : depth_step);
 }
 
 /// The image in bytes, its padding around it.
@@ -61,13 +69,13 @@ constexpr std::size_t scratch_size(const WindowGeometry& g) {
 
 /// Floats whose place the bytes take; output channels are padded to whole blocks.
 constexpr std::size_t packed_size(const WindowGeometry& g, int block) {
-  const int blocks = (g.out_channels + block - 1) / block;
-  return static_cast<std::size_t>(blocks) * static_cast<std::size_t>(block) * depth(g) /
-         sizeof(float);
+  const int groups = groups_in_blocks(g);
+  const int blocks = (g.out_channels / groups + block - 1) / block;
+  return WindowGeometry::product(groups, blocks, block) * depth(g) / sizeof(float);
 }
 
-/// Packs weights [O][I][KH][KW] as [block of O][KH][runs of a row][steps of a run][O in block][4],
-/// the order in which the kernel reads them. `packed` holds zeros.
+/// Packs weights [O][I / groups][KH][KW] as [group][block of its O][KH][runs of a row][steps of a
+/// run][O in block][4], the order in which the kernel reads them. `packed` holds zeros.
 void pack(const WindowGeometry& g, int block, const std::int8_t* weight, std::int8_t* packed);
 
 void run(const KernelTable& table, const WindowGeometry& g, int count, const float* input,
@@ -104,14 +112,18 @@ MIEN_INLINE void pack(const WindowGeometry& g, int block, const std::int8_t* wei
   const int taps_of_run = g.kernel_width / of_row.count_in_row;
   const std::ptrdiff_t run = std::ptrdiff_t{of_row.steps} * depth_step * block;
   const auto of_block = static_cast<std::ptrdiff_t>(depth(g)) * block;
+  const int in_group = g.in_channels / g.groups;
+  const int out_group = g.out_channels / groups_in_blocks(g);
+  const int blocks = (out_group + block - 1) / block;
   for (int o = 0; o < g.out_channels; ++o) {
-    for (int i = 0; i < g.in_channels; ++i) {
+    std::int8_t* const to = packed + (o / out_group * blocks + o % out_group / block) * of_block;
+    const int lane = o % out_group % block;
+    for (int i = 0; i < in_group; ++i) {
       for (int y = 0; y < g.kernel_height; ++y) {
         for (int x = 0; x < g.kernel_width; ++x, ++weight) {
-          const int place = x % taps_of_run * g.in_channels + i;
-          packed[o / block * of_block + (y * of_row.count_in_row + x / taps_of_run) * run +
-                 (place / depth_step * block + o % block) * depth_step + place % depth_step] =
-              *weight;
+          const int place = x % taps_of_run * in_group + i;
+          to[(y * of_row.count_in_row + x / taps_of_run) * run +
+             (place / depth_step * block + lane) * depth_step + place % depth_step] = *weight;
         }
       }
     }
