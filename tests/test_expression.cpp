@@ -201,6 +201,7 @@ TEST_CASE("a reader finds and classifies the faces of gray and colour photos ali
   CHECK(faces[0].landmarks.has_value() == (reader.finder().yunet() != nullptr));
   CHECK(faces[0].probabilities == reader.networks().classify(photo.view(), face_region(faces[0])));
   CHECK(reader.label(faces[0].expression) == reader.labels()[faces[0].expression]);
+  CHECK_THROWS_WITH_AS(reader.label(7), "expression: expected less than 7, found 7", Error);
   for (const float probability : faces[0].probabilities) {
     CHECK(probability <= faces[0].probabilities[faces[0].expression]);
   }

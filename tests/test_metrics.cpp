@@ -44,5 +44,13 @@ TEST_CASE("a class without cases or predictions counts as zero") {
   CHECK(matrix.recall(2) == 0.0);
   CHECK(matrix.f1(2) == 0.0);
   CHECK(ConfusionMatrix(2).accuracy() == 0.0);
-  CHECK_THROWS(matrix.add(0, 9));
+}
+
+TEST_CASE("a class that there is not is an error") {
+  ConfusionMatrix matrix(3);
+  CHECK_THROWS_WITH_AS(matrix.add(0, 3), "predicted class: expected less than 3, found 3",
+                       mien::Error);
+  CHECK_THROWS_WITH_AS(matrix.add(3, 0), "true class: expected less than 3, found 3", mien::Error);
+  CHECK_THROWS_AS(matrix.recall(3), mien::Error);
+  CHECK(matrix.total() == 0);
 }

@@ -129,6 +129,7 @@ TEST_CASE("a typed network serves as a Model") {
   CHECK(model.parameter_count() == MiniFer::parameter_count);
   CHECK(model.multiply_adds() == MiniFer::multiply_adds);
   CHECK(model.output_shape(0) == MiniFer::Output::value);
+  CHECK_THROWS_WITH_AS(model.output_shape(1), "output: expected less than 1, found 1", Error);
   const std::vector<float> input = random_input(1);
   MiniFer::Workspace typed;
   Model::Workspace workspace;

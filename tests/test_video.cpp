@@ -55,6 +55,7 @@ TEST_CASE("a video is read frame by frame as photos are") {
     CHECK(faces[0].expression == expected[0].expression);
     CHECK(faces[0].probabilities == expected[0].probabilities);
     CHECK(video.label(faces[0].expression) == reader.label(faces[0].expression));
+    CHECK_THROWS_AS(video.label(reader.labels().size()), Error);
   }
   const GrayImage black(100, 100);
   CHECK(video.read(black.view()).empty());

@@ -46,6 +46,13 @@ MIEN_COLD std::string real_text(double number);
 
 MIEN_COLD [[noreturn]] void fail(std::initializer_list<std::string_view> pieces);
 
+/// Fails unless `index` is one of 0 to count - 1.
+inline void require_index(const char* what, std::size_t index, std::size_t count) {
+  if (index >= count) {
+    fail({what, ": expected less than ", Digits(count), ", found ", Digits(index)});
+  }
+}
+
 }  // namespace detail
 }  // namespace mien
 

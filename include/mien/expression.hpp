@@ -8,6 +8,7 @@
 
 #include <mien/config.hpp>
 #include <mien/ensemble.hpp>
+#include <mien/error.hpp>
 #include <mien/expression_classifier.hpp>
 #include <mien/face_region.hpp>
 #include <mien/faces/face_finder.hpp>
@@ -50,8 +51,11 @@ class ExpressionReader {
   const FaceFinder& finder() const noexcept { return finder_; }
   /// The expressions' names, in order.
   const std::vector<std::string>& labels() const noexcept { return networks_.labels(); }
-  /// An expression's name.
-  const std::string& label(std::size_t expression) const { return labels().at(expression); }
+  /// An expression's name. Throws Error for one that there is not.
+  const std::string& label(std::size_t expression) const {
+    detail::require_index("expression", expression, labels().size());
+    return labels()[expression];
+  }
 
   /// The faces in a photo, in the detector's order. Throws Error for options out of their ranges.
   std::vector<Face> read(const GrayView& photo, Crops crops = Crops::center,

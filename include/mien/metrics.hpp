@@ -4,21 +4,24 @@
 #include <cstddef>
 #include <vector>
 
+#include <mien/error.hpp>
+
 namespace mien {
 
 /// Counts of (true class, predicted class). A quotient without cases, such as the precision of a
-/// class that was never predicted, counts as 0, as in scikit-learn's zero_division=0.
+/// class that was never predicted, counts as 0, as in scikit-learn's zero_division=0. A class that
+/// there is not is an Error.
 class ConfusionMatrix {
  public:
   explicit ConfusionMatrix(std::size_t classes) : classes_(classes), counts_(classes * classes) {}
 
   void add(std::size_t truth, std::size_t predicted, std::size_t count = 1) {
-    counts_.at(truth * classes_ + predicted) += count;
+    counts_[place(truth, predicted)] += count;
   }
 
   std::size_t classes() const noexcept { return classes_; }
   std::size_t count(std::size_t truth, std::size_t predicted) const {
-    return counts_.at(truth * classes_ + predicted);
+    return counts_[place(truth, predicted)];
   }
 
   std::size_t total() const {
@@ -65,6 +68,12 @@ class ConfusionMatrix {
   double micro_f1() const { return accuracy(); }
 
  private:
+  std::size_t place(std::size_t truth, std::size_t predicted) const {
+    detail::require_index("true class", truth, classes_);
+    detail::require_index("predicted class", predicted, classes_);
+    return truth * classes_ + predicted;
+  }
+
   static double ratio(std::size_t part, std::size_t whole) {
     return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
   }

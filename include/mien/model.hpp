@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <mien/config.hpp>
+#include <mien/error.hpp>
 #include <mien/graph/graph.hpp>
 #include <mien/graph/program.hpp>
 #include <mien/parallel.hpp>
@@ -99,7 +100,8 @@ class Model {
   std::size_t multiply_adds() const { return program()->multiply_adds(); }
   /// An output's shape for that size. Throws Error.
   TensorShape output_shape(std::size_t output) const {
-    return program()->output_shapes().at(output);
+    detail::require_index("output", output, outputs().size());
+    return program()->output_shapes()[output];
   }
 
   /// Forward passes of a network with one input and one output for `count` inputs of the network's
@@ -154,8 +156,6 @@ class Model {
 #include <cmath>
 #include <mutex>
 #include <utility>
-
-#include <mien/error.hpp>
 
 namespace mien {
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <mien/config.hpp>
+#include <mien/error.hpp>
 #include <mien/expression.hpp>
 #include <mien/faces/face_tracker.hpp>
 #include <mien/image/image.hpp>
@@ -42,9 +43,10 @@ class VideoReader {
   VideoReader(const ExpressionReader& reader, const VideoOptions& options = {});
 
   const FaceTracker& tracker() const noexcept { return tracker_; }
-  /// An expression's name.
+  /// An expression's name. Throws Error for one that there is not.
   const std::string& label(std::size_t expression) const {
-    return networks_.labels().at(expression);
+    detail::require_index("expression", expression, networks_.labels().size());
+    return networks_.labels()[expression];
   }
 
   /// Takes the next frame and returns its faces, from the longest known to the newest. Throws Error
@@ -84,7 +86,6 @@ class VideoReader {
 #include <cmath>
 #include <utility>
 
-#include <mien/error.hpp>
 #include <mien/image/crop.hpp>
 
 namespace mien {
