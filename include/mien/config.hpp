@@ -14,6 +14,13 @@
 #define MIEN_HAS_DEFINITIONS 1
 #endif
 
+// Whether errors are thrown, or given to mien::handle_error (error.hpp).
+#if defined(__cpp_exceptions)
+#define MIEN_HAS_EXCEPTIONS 1
+#else
+#define MIEN_HAS_EXCEPTIONS 0
+#endif
+
 // Functions that put messages together or run once for a file, a cascade or a check of options:
 // compiled for size and never worth inlining, which makes every file that includes the library
 // quicker to compile.

@@ -101,7 +101,7 @@ MIEN_INLINE Ensemble::Ensemble(std::initializer_list<Model> networks)
     : Ensemble(std::vector<Model>(networks)) {}
 
 MIEN_INLINE Ensemble::Ensemble(const std::vector<Model>& networks) {
-  if (networks.empty()) throw Error("ensemble: expected at least one network, found none");
+  if (networks.empty()) detail::fail({"ensemble: expected at least one network, found none"});
   for (const Model& network : networks) {
     members_.emplace_back(network);
     if (network.labels() != labels()) {

@@ -1,7 +1,9 @@
-// The one exception type of the library, and how its messages are put together.
+// The one exception type of the library, how its messages are put together, and where errors go in
+// builds without exceptions. No other header has a throw, a try or a catch.
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -17,6 +19,22 @@ class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+#if !MIEN_HAS_EXCEPTIONS
+/// Where errors go in a program that is compiled without exceptions (-fno-exceptions): declared
+/// here, defined by the program, once. It gets the message of the Error that would be thrown, and
+/// must not return: it ends the program or restarts the device. If it returns, std::abort ends the
+/// program, for the library has nowhere to go on. Leaving it by longjmp skips destructors: memory
+/// leaks, locks stay locked, and objects in use must not be used again.
+///
+/// A function that the linker asks for, as boost::throw_exception is: a pointer to be set would be
+/// state of the library, a macro could differ from file to file, and a default would end programs
+/// whose authors never decided that.
+///
+/// What the standard library throws is not the library's to hand over: when memory runs out,
+/// operator new calls the handler of std::set_new_handler, and std::terminate where there is none.
+void handle_error(const char* message);
+#endif
 
 namespace detail {
 
@@ -53,12 +71,40 @@ inline void require_index(const char* what, std::size_t index, std::size_t count
   }
 }
 
+/// Runs `run`. Returns what it threw: nothing, in a build without exceptions.
+template <class Run>
+std::exception_ptr caught(const Run& run) {
+#if MIEN_HAS_EXCEPTIONS
+  try {
+    run();
+  } catch (...) {
+    return std::current_exception();
+  }
+#else
+  run();
+#endif
+  return nullptr;
+}
+
+/// What an exception says.
+MIEN_COLD std::string text_of(const std::exception_ptr& exception);
+
+#if !MIEN_HAS_EXCEPTIONS && defined(MIEN_COMPILED)
+/// Every source file that is compiled without exceptions needs this from mien::compiled, so that
+/// one that throws is a linker's error.
+extern const char compiled_without_exceptions;
+#if !defined(MIEN_COMPILING) && defined(__GNUC__)
+[[gnu::used]] static const char* const needs_no_exceptions = &compiled_without_exceptions;
+#endif
+#endif
+
 }  // namespace detail
 }  // namespace mien
 
 #if MIEN_HAS_DEFINITIONS
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace mien::detail {
 
@@ -88,8 +134,31 @@ MIEN_INLINE std::string real_text(double number) {
 }
 
 MIEN_INLINE void fail(std::initializer_list<std::string_view> pieces) {
+#if MIEN_HAS_EXCEPTIONS
   throw Error(text(pieces));
+#else
+  handle_error(text(pieces).c_str());
+  std::abort();
+#endif
 }
+
+MIEN_INLINE std::string text_of(const std::exception_ptr& exception) {
+#if MIEN_HAS_EXCEPTIONS
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+  }
+#else
+  static_cast<void>(exception);
+#endif
+  return "unknown exception";
+}
+
+#if !MIEN_HAS_EXCEPTIONS && defined(MIEN_COMPILING)
+const char compiled_without_exceptions = 1;
+#endif
 
 }  // namespace mien::detail
 

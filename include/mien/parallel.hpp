@@ -6,8 +6,6 @@
 #include <exception>
 #include <functional>
 #include <mutex>
-#include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,18 +26,19 @@ using Executor = std::function<void(int count, const std::function<void(int)>& t
 class ThreadPool {
  public:
   /// With `threads` of 1 everything runs in the caller's. Throws Error for less than 1, and where
-  /// the system has no more threads.
+  /// the system has no more threads. (There std::terminate ends a program without exceptions.)
   explicit ThreadPool(int threads) {
     if (threads < 1) {
       detail::fail({"threads: expected 1 or more, found ", detail::Digits(threads)});
     }
     workers_.reserve(static_cast<std::size_t>(threads) - 1);
-    try {
-      while (static_cast<int>(workers_.size()) + 1 < threads)
-        workers_.emplace_back([this] { work(); });
-    } catch (const std::system_error& error) {
+    const std::exception_ptr error = detail::caught([this, threads] {
+      while (this->threads() < threads) workers_.emplace_back([this] { work(); });
+    });
+    if (error) {
       stop();
-      detail::fail({"threads: cannot start ", detail::Digits(threads), ": ", error.what()});
+      detail::fail(
+          {"threads: cannot start ", detail::Digits(threads), ": ", detail::text_of(error)});
     }
   }
 
@@ -82,12 +81,7 @@ class ThreadPool {
       const int index = next_++;
       ++running_;
       lock.unlock();
-      std::exception_ptr error;
-      try {
-        (*task_)(index);
-      } catch (...) {
-        error = std::current_exception();
-      }
+      std::exception_ptr error = detail::caught([this, index] { (*task_)(index); });
       lock.lock();
       if (error && !error_) error_ = std::move(error);
       if (--running_ == 0 && next_ == count_) done_.notify_one();

@@ -85,7 +85,7 @@ class AntialiasedResizer {
 namespace mien {
 
 MIEN_INLINE GrayImage resize_linear_exact(const GrayView& image, int width, int height) {
-  if (image.empty()) throw Error("resize_linear_exact: expected an image, found an empty one");
+  if (image.empty()) detail::fail({"resize_linear_exact: expected an image, found an empty one"});
   if (width < 1 || height < 1) {
     detail::fail({"resize_linear_exact: expected a size of at least 1 x 1, found ",
                   detail::Digits(width), " x ", detail::Digits(height)});

@@ -94,12 +94,12 @@ MIEN_INLINE InstructionSet choose_instruction_set() {
     const InstructionSet set = instruction_sets[i];
     if (wanted == name(set)) {
       if (supported(set)) return set;
-      throw Error("MIEN_ISA: this machine or build does not support " + wanted);
+      detail::fail({"MIEN_ISA: this machine or build does not support ", wanted});
     }
     names += i == 0 ? "" : i + 1 < count ? ", " : " or ";
     names += name(set);
   }
-  throw Error("MIEN_ISA: expected " + names + ", found '" + wanted + "'");
+  detail::fail({"MIEN_ISA: expected ", names, ", found '", wanted, "'"});
 }
 
 }  // namespace mien
