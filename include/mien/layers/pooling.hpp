@@ -34,12 +34,12 @@ constexpr const char* check_pooling(const Node& node, const MoreWindowOptions& m
 }
 
 /// The list of a pooling's options.
-template <int Count>
+template <std::size_t Count>
 constexpr LayerType make_pooling_type(std::string_view name, const Option (&options)[Count]) {
   LayerType type;
   type.name = name;
   type.options = options;
-  type.option_count = Count;
+  type.option_count = static_cast<int>(Count);
   return type;
 }
 

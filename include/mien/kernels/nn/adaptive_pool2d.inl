@@ -23,13 +23,13 @@ struct PoolWindow {
 
 template <bool IsMax, int Vectors, bool Whole>
 inline void pool2d_part(const PoolWindow& window, int count, float* output) noexcept {
-  Vector total[Vectors];
+  Vector total[std::size_t{Vectors}];
   const Vector start = broadcast(IsMax ? max_pool2d_padding : 0.0f);
   MIEN_UNROLL
   for (int v = 0; v < Vectors; ++v) total[v] = start;
   for (int y = 0; y < window.rows; ++y) {
     const float* pixel = window.first + y * window.next_row;
-    Vector row[Vectors];
+    Vector row[std::size_t{Vectors}];
     MIEN_UNROLL
     for (int v = 0; v < Vectors; ++v) row[v] = IsMax ? total[v] : start;
     for (int x = 0; x < window.columns; ++x, pixel += window.next_pixel) {

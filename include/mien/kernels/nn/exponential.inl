@@ -10,11 +10,13 @@
 namespace mien::kernels::MIEN_SET {
 
 /// Horner's rule; the constant coefficient comes first.
-template <int Count>
+template <std::size_t Count>
 MIEN_ALWAYS_INLINE Vector polynomial(const float (&coefficients)[Count], const Vector& x) noexcept {
   Vector sum = broadcast(coefficients[Count - 1]);
   MIEN_UNROLL
-  for (int i = Count - 2; i >= 0; --i) sum = multiply_add(sum, x, broadcast(coefficients[i]));
+  for (int i = static_cast<int>(Count) - 2; i >= 0; --i) {
+    sum = multiply_add(sum, x, broadcast(coefficients[i]));
+  }
   return sum;
 }
 

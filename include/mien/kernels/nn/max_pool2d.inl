@@ -24,13 +24,13 @@ inline void max_pool2d_square(const WindowGeometry& g, const float* input, float
   const int channels = g.in_channels;
   const std::ptrdiff_t last = channels - lanes;
   for (int y = 0; y < g.out_height; ++y) {
-    const float* rows[Size];
+    const float* rows[std::size_t{Size}];
     for (int i = 0; i < Size; ++i) {
       const int row = clamped(y * g.stride_y - g.padding_y + i, g.in_height);
       rows[i] = input + std::ptrdiff_t{row} * g.in_width * channels;
     }
     for (int x = 0; x < g.out_width; ++x, output += channels) {
-      std::ptrdiff_t columns[Size];
+      std::ptrdiff_t columns[std::size_t{Size}];
       for (int i = 0; i < Size; ++i) {
         columns[i] =
             std::ptrdiff_t{clamped(x * g.stride_x - g.padding_x + i, g.in_width)} * channels;

@@ -29,8 +29,8 @@ inline void column_sums(std::size_t pixels, std::size_t channels, int left, cons
                         const float* centres, float* sums) noexcept {
   constexpr std::size_t run = 64;
   const Vector zero = broadcast(0.0f);
-  Vector totals[Count];
-  Vector middle[Count];
+  Vector totals[std::size_t{Count}];
+  Vector middle[std::size_t{Count}];
   MIEN_UNROLL
   for (int i = 0; i < Count; ++i) {
     totals[i] = zero;
@@ -38,7 +38,7 @@ inline void column_sums(std::size_t pixels, std::size_t channels, int left, cons
   }
   while (pixels > 0) {
     const std::size_t now = pixels < run ? pixels : run;
-    Vector parts[Count];
+    Vector parts[std::size_t{Count}];
     MIEN_UNROLL
     for (int i = 0; i < Count; ++i) parts[i] = zero;
     for (std::size_t pixel = 0; pixel < now; ++pixel, input += channels) {

@@ -15,7 +15,7 @@ inline constexpr std::uint32_t block_bits = (1u << haar_block) - 1;
 template <HaarShape Shape>
 struct Corners {
   static constexpr int pairs = Shape == HaarShape::edge ? 3 : 4;
-  std::size_t places[2 * pairs + 1];
+  std::size_t places[std::size_t{2 * pairs + 1}];
 
   MIEN_ALWAYS_INLINE explicit Corners(const HaarNode& node) noexcept {
     MIEN_UNROLL
@@ -196,8 +196,8 @@ struct StageResult {
 template <int blocks>
 inline void evaluate_stage(const HaarStage& stage, const Windows* windows,
                            StageResult* results) noexcept {
-  Floats factors[blocks];
-  Totals totals[blocks];
+  Floats factors[std::size_t{blocks}];
+  Totals totals[std::size_t{blocks}];
   MIEN_UNROLL
   for (int b = 0; b < blocks; ++b) {
     factors[b] = load_factors(windows[b].factors);
@@ -232,8 +232,8 @@ template <int count>
 inline std::uint32_t evaluate_blocks(const HaarStage& stage, const HaarRows& rows,
                                      const Block* blocks, std::uint32_t* alive,
                                      std::uint32_t* borderline) noexcept {
-  Windows windows[count];
-  StageResult results[count];
+  Windows windows[std::size_t{count}];
+  StageResult results[std::size_t{count}];
   std::uint32_t any_borderline = 0;
   MIEN_UNROLL
   for (int b = 0; b < count; ++b) {

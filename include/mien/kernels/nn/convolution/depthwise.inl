@@ -131,7 +131,7 @@ inline void depthwise_conv2d_tile(const DepthwiseTile& tile) noexcept {
   const std::ptrdiff_t last = next - lanes;
   for (std::ptrdiff_t first = 0; first < next; first += lanes) {
     const std::ptrdiff_t channel = first > last ? last : first;
-    Vector sum[Outputs];
+    Vector sum[std::size_t{Outputs}];
     const Vector bias = load(all_bias + channel);
     MIEN_UNROLL
     for (int p = 0; p < Outputs; ++p) sum[p] = bias;
@@ -139,7 +139,7 @@ inline void depthwise_conv2d_tile(const DepthwiseTile& tile) noexcept {
     const float* from = first_input + (From == Inputs::group ? channel / group * group : channel);
     for (int row = 0; row < rows; ++row) {
       for (int input = 0; input < group; ++input) {
-        Vector weight[Width];
+        Vector weight[std::size_t{Width}];
         MIEN_UNROLL
         for (int tap = 0; tap < Width; ++tap) weight[tap] = load(weights + tap * next);
         // In two loops, for none may have more rounds than compilers unroll.

@@ -57,7 +57,7 @@ inline void conv2d_tile(const TapRuns& taps, const float* input, const float* we
                         const BlockEpilogue& epilogue, const float* added, float* output) noexcept {
   constexpr bool pools = Pooled == Pooling::max_2x2;
   constexpr int columns = pools ? Pixels / 2 : Pixels;
-  Vector sum[Pixels][2];
+  Vector sum[std::size_t{Pixels}][2];
   const Vector bias0 = load(epilogue.bias);
   const Vector bias1 = load(epilogue.bias + lanes);
   MIEN_UNROLL
@@ -94,7 +94,7 @@ inline void conv2d_tile(const TapRuns& taps, const float* input, const float* we
   }
   if (epilogue.channels != block_channels) {
     // A copy, so that the sums themselves stay in registers.
-    Vector part[outputs][2];
+    Vector part[std::size_t{outputs}][2];
     MIEN_UNROLL
     for (int p = 0; p < outputs; ++p) {
       part[p][0] = sum[p][0];
@@ -123,7 +123,7 @@ template <int Pixels>
 inline void conv2d_narrow_tile(const TapRuns& taps, const float* input, const float* weights,
                                const BlockEpilogue& epilogue, const float* added,
                                float* output) noexcept {
-  Vector sum[Pixels];
+  Vector sum[std::size_t{Pixels}];
   const Vector bias = load(epilogue.bias);
   MIEN_UNROLL
   for (int p = 0; p < Pixels; ++p) sum[p] = bias;

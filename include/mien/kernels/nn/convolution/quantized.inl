@@ -31,7 +31,7 @@ struct QuantizedEpilogue {
 };
 
 /// Of one pixel, or of the largest of four.
-template <int Count>
+template <std::size_t Count>
 inline void quantized_store(const Integers (*sums)[2], const int (&which)[Count],
                             const QuantizedEpilogue& epilogue, const float* added,
                             float* output) noexcept {
@@ -45,7 +45,7 @@ inline void quantized_store(const Integers (*sums)[2], const int (&which)[Count]
     const Vector bias = load(epilogue.bias + first);
     Vector value = plus(rounded_product(integers_to_floats(sums[which[0]][v]), scale), bias);
     MIEN_UNROLL
-    for (int i = 1; i < Count; ++i) {
+    for (std::size_t i = 1; i < Count; ++i) {
       value =
           maximum(value, plus(rounded_product(integers_to_floats(sums[which[i]][v]), scale), bias));
     }
@@ -68,7 +68,7 @@ inline void quantized_tile(const TapRuns& taps, const std::uint8_t* input,
   static_assert(!pools || Pixels == 4, "a pooled tile becomes one pixel");
   constexpr int columns = pools ? 2 : Pixels;
   constexpr int vector_bytes = lanes * quantized::depth_step;
-  Integers sum[Pixels][2];
+  Integers sum[std::size_t{Pixels}][2];
   const Integers offset0 = load_integers(epilogue.offset);
   const Integers offset1 = load_integers(epilogue.offset + lanes);
   MIEN_UNROLL

@@ -289,7 +289,7 @@ void pack_filters(const WindowGeometry& g, int block, const float* weight, float
     const int block_number = o / group_out * blocks + channel / block;
     for (int i = 0; i < group_in; ++i) {
       const float* from = weight + o * filter_size + std::ptrdiff_t{i} * taps;
-      WinogradFilters filters[taps];
+      WinogradFilters filters[std::size_t{taps}];
       for (int f = 0; f < winograd_filters; ++f, from += filter_size) {
         for (int tap = 0; tap < taps; ++tap) filters[tap][f] = from[tap];
       }

@@ -50,8 +50,8 @@ template <class Axis, int ToStride>
 MIEN_ALWAYS_INLINE void winograd_transform_output(const Vector* from, Vector* to) noexcept {
   constexpr const WinogradConstants<Axis>& c = winograd_constants<Axis>;
   constexpr int pairs = Axis::pairs;
-  Vector sums[pairs];
-  Vector differences[pairs];
+  Vector sums[std::size_t{pairs}];
+  Vector differences[std::size_t{pairs}];
   const Vector one = broadcast(1.0f);
   const Vector minus_one = broadcast(-1.0f);
   MIEN_UNROLL
@@ -84,15 +84,15 @@ inline void winograd_input_tile(const float* input, WinogradStrides strides, flo
                                 std::ptrdiff_t next_point) noexcept {
   constexpr int height = Scheme::Vertical::size;
   constexpr int width = Scheme::Horizontal::size;
-  Vector grid[height][width];
+  Vector grid[std::size_t{height}][std::size_t{width}];
   for (int x = 0; x < width; ++x, input += strides.pixel) {
-    Vector column[height];
+    Vector column[std::size_t{height}];
     MIEN_UNROLL
     for (int y = 0; y < height; ++y) column[y] = load(input + y * strides.row);
     winograd_transform_input<typename Scheme::Vertical, width>(column, &grid[0][x]);
   }
   for (int y = 0; y < height; ++y) {
-    Vector row[width];
+    Vector row[std::size_t{width}];
     winograd_transform_input<typename Scheme::Horizontal, 1>(grid[y], row);
     MIEN_UNROLL
     for (int x = 0; x < width; ++x) store(to + (y * width + x) * next_point, row[x]);
@@ -106,9 +106,9 @@ inline void winograd_output_tile(const float* products, std::ptrdiff_t next_poin
                                  Vector* to) noexcept {
   constexpr int height = Scheme::Vertical::size;
   constexpr int width = Scheme::Horizontal::size;
-  Vector grid[Scheme::Vertical::tile][width];
+  Vector grid[Scheme::Vertical::tile][std::size_t{width}];
   for (int x = 0; x < width; ++x) {
-    Vector column[height];
+    Vector column[std::size_t{height}];
     MIEN_UNROLL
     for (int y = 0; y < height; ++y) column[y] = load(products + (y * width + x) * next_point);
     winograd_transform_output<typename Scheme::Vertical, width>(column, &grid[0][x]);
