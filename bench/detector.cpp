@@ -57,12 +57,10 @@ void time_detection(benchmark::State& state, const HaarDetector& detector, const
 
 /// The levels at which a window fits into a picture, as the detector has them.
 std::vector<detail::Level> levels_of(const GrayImage& picture, const Cascade& cascade) {
-  const double scale_factor = HaarOptions{}.scale_factor;
-  const Size size{picture.width(), picture.height()};
   const Size window{cascade.window_width(), cascade.window_height()};
   std::vector<detail::Level> levels;
-  detail::set_levels(size, scale_factor, detail::fitting_scale_count(window, size, scale_factor),
-                     levels);
+  detail::Pyramid pyramid({picture.width(), picture.height()}, HaarOptions{}.scale_factor);
+  for (; pyramid.has_room(window); pyramid.advance()) levels.push_back(pyramid.level());
   return levels;
 }
 

@@ -9,9 +9,11 @@
 namespace {
 
 std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> bytes{0};
 
 void* count_and_allocate(std::size_t size, std::size_t alignment) {
   ++allocations;
+  bytes += size;
   const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
   if (memory == nullptr) throw std::bad_alloc();
@@ -22,6 +24,10 @@ void* count_and_allocate(std::size_t size, std::size_t alignment) {
 
 std::size_t allocation_count() noexcept {
   return allocations;
+}
+
+std::size_t allocated_bytes() noexcept {
+  return bytes;
 }
 
 void* operator new(std::size_t size) {

@@ -354,6 +354,48 @@ TEST_CASE("the margin is by how much the last stage's sum exceeds its threshold"
   CHECK(everything.detect(image.view(), options).empty());
 }
 
+TEST_CASE("memory does not grow with the number of sizes that are searched") {
+  const HaarDetector& stumps = detector("tiny_stumps");
+  const Cascade& cascade = stumps.cascade();
+  // Sizes up to 1.2 times the window's, plans for all of which would take several times as much.
+  const GrayImage wide = noise_image(8000, cascade.window_height() * 6 / 5, 5);
+  HaarOptions options;
+  options.min_neighbors = 0;
+  options.scale_factor = 1.0005;
+  const std::size_t before = allocated_bytes();
+  const std::vector<Detection> found = stumps.detect(wide.view(), options);
+  CHECK(allocated_bytes() - before < (std::size_t{48} << 20));
+  ThreadPool pool(3);
+  HaarDetector::Workspace threads(std::ref(pool), 3);
+  CHECK(stumps.detect(wide.view(), options, threads) == found);
+  options.scale_factor = 1.003;
+  CHECK(stumps.detect(wide.view(), options) == reference::detect(cascade, wide.view(), options));
+}
+
+TEST_CASE("a cascade that accepts everything ends soon, by an error in large images") {
+  HaarFile file;
+  file.string("all").string("").u8(24).u8(24);
+  file.u32(1).u8(0).u8(1).rect(0, 0, 24, 24, 1);
+  file.u32(1).f32(-1e30f).u32(1).u8(1).node(0, -1, 0, 0.0f).f32(1.0f).f32(1.0f);
+  const Bytes bytes = file.sealed();
+  const HaarDetector all(Cascade::from_memory(bytes.data(), bytes.size()));
+  const std::vector<Detection> found = all.detect(noise_image(200, 200, 1).view());
+  REQUIRE(found.size() == 1);
+  CHECK(found.front().neighbors > 10000);
+  ThreadPool pool(2);
+  HaarDetector::Workspace threads(std::ref(pool), 2);
+  std::vector<std::vector<Detection>> both;
+  const GrayImage large = noise_image(1200, 1200, 1);
+  const std::string message =
+      "cascade: expected one that accepts at most 1048576 windows of an image, found more";
+  CHECK_THROWS_WITH_AS(all.detect(large.view(), {}, threads), message.c_str(), Error);
+  HaarDetector::detect_all(noise_image(90, 90, 1).view(), {{&all, {}}, {&all, {}}}, threads, both);
+  CHECK(both[0] == both[1]);
+  const std::vector<HaarDetector::Search> searches{{&all, {}}, {&detector("tiny_stumps"), {}}};
+  CHECK_THROWS_WITH_AS(HaarDetector::detect_all(large.view(), searches, threads, both),
+                       message.c_str(), Error);
+}
+
 TEST_CASE("several searches must agree on scale factor and region") {
   const HaarDetector& faces = detector(frontal);
   std::vector<HaarDetector::Search> searches{{&faces, {}}, {&faces, {}}};

@@ -49,8 +49,10 @@ class HaarDetector {
   const Cascade& cascade() const noexcept;
 
   /// The objects in an image, cut to it, mostly from small to large. An image smaller than the
-  /// cascade's window has none. Throws Error for options out of their ranges and for images of
-  /// more than 2^21 pixels a side.
+  /// cascade's window has none. Throws Error for options out of their ranges, for images of more
+  /// than 2^21 pixels a side, and if the cascade accepts more than 2^20 windows, which no
+  /// cascade does that tells objects from what is none. Memory grows with the image and the
+  /// accepted windows, not with the number of sizes.
   std::vector<Detection> detect(const GrayView& image, const HaarOptions& options = {}) const;
   std::vector<Detection> detect(const RgbView& image, const HaarOptions& options = {}) const;
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 #include <mien/config.hpp>
 #include <mien/faces/haar/haar_options.hpp>
@@ -18,7 +17,30 @@ struct Level {
   int step = 1;
 };
 
-/// The levels that one cascade searches, as numbers in the list of all.
+/// Goes through the levels of an image one after the other: a scale factor near 1 has very many, of
+/// which no list is kept.
+class Pyramid {
+ public:
+  Pyramid(const Size& image, double scale_factor) noexcept
+      : image_(image), scale_factor_(scale_factor) {}
+
+  std::size_t number() const noexcept { return number_; }
+  Level level() const noexcept;
+  /// Whether a window fits into the image at this level's scale; if not, then at none after it.
+  bool has_room(const Size& window) const noexcept;
+  void advance() noexcept {
+    scale_ *= scale_factor_;
+    ++number_;
+  }
+
+ private:
+  Size image_;
+  double scale_factor_;
+  double scale_ = 1.0;
+  std::size_t number_ = 0;
+};
+
+/// The levels that one cascade searches, by their numbers.
 struct LevelRange {
   std::size_t first = 0;
   std::size_t end = 0;
@@ -29,17 +51,8 @@ struct LevelRange {
 /// The region of the image that a window covers which stands at (x, y) of a level.
 Rect box_in_image(int x, int y, const Size& window, float scale) noexcept;
 
-/// At how many of the scales 1, factor, factor^2, ... the window fits into the image.
-std::size_t fitting_scale_count(const Size& window, const Size& image, double factor);
-
-/// Replaces `levels` by the first `count` levels of an image.
-void set_levels(const Size& image, double scale_factor, std::size_t count,
-                std::vector<Level>& levels);
-
 /// Which levels lie within the limits of the options, or else the one nearest to the lower limit.
-/// `levels` may go on with some in which the window does not fit.
-LevelRange searched_levels(const Size& window, const Size& image, const HaarOptions& options,
-                           const std::vector<Level>& levels);
+LevelRange searched_levels(const Size& window, const Size& image, const HaarOptions& options);
 
 /// Where the rows of windows end that the stripes cover. If the step is 2, OpenCV misses the last
 /// row of some levels.
@@ -52,6 +65,7 @@ int row_end(const Size& window, const Level& level, int stripes) noexcept;
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace mien::detail {
 
@@ -70,63 +84,59 @@ MIEN_INLINE Rect box_in_image(int x, int y, const Size& window, float scale) noe
           scaled(window.height, scale)};
 }
 
-MIEN_INLINE std::size_t fitting_scale_count(const Size& window, const Size& image, double factor) {
-  double scale = 1.0;
-  std::size_t count = 0;
-  // Compared as floating-point numbers: a huge scale does not fit into an int.
-  while (std::nearbyint(window.width * scale) <= image.width &&
-         std::nearbyint(window.height * scale) <= image.height) {
-    scale *= factor;
-    ++count;
-  }
-  return count;
+MIEN_INLINE Level Pyramid::level() const noexcept {
+  const auto scale = static_cast<float>(scale_);
+  const Size size{round_to_int(static_cast<float>(image_.width) / scale),
+                  round_to_int(static_cast<float>(image_.height) / scale)};
+  return {scale, size, scale >= 2.0f ? 1 : 2};
 }
 
-MIEN_INLINE void set_levels(const Size& image, double scale_factor, std::size_t count,
-                            std::vector<Level>& levels) {
-  levels.clear();
-  for (double exact = 1.0; levels.size() < count; exact *= scale_factor) {
-    const auto scale = static_cast<float>(exact);
-    const Size size{round_to_int(static_cast<float>(image.width) / scale),
-                    round_to_int(static_cast<float>(image.height) / scale)};
-    levels.push_back({scale, size, scale >= 2.0f ? 1 : 2});
-  }
+MIEN_INLINE bool Pyramid::has_room(const Size& window) const noexcept {
+  // Compared as floating-point numbers: a huge scale does not fit into an int.
+  return std::nearbyint(window.width * scale_) <= image_.width &&
+         std::nearbyint(window.height * scale_) <= image_.height;
 }
 
 MIEN_INLINE LevelRange searched_levels(const Size& window, const Size& image,
-                                       const HaarOptions& options,
-                                       const std::vector<Level>& levels) {
+                                       const HaarOptions& options) {
   const Size& least = options.min_size;
   const bool limited = options.max_size.width > 0 && options.max_size.height > 0;
   const Size most = limited ? options.max_size : image;
-  const auto size_at = [&window](const Level& level) {
-    return Size{scaled(window.width, level.scale), scaled(window.height, level.scale)};
-  };
-  const std::size_t fitting = fitting_scale_count(window, image, options.scale_factor);
   LevelRange range;
-  while (range.end < fitting) {
-    const Size size = size_at(levels[range.end]);
-    if (size.width > most.width || size.height > most.height) break;
-    ++range.end;
-    if (size.width < least.width || size.height < least.height) range.first = range.end;
+  LevelRange nearest;
+  std::int64_t nearest_distance = std::numeric_limits<std::int64_t>::max();
+  Level first;  // of the range
+  Level nearest_level;
+  bool is_below_most = true;
+  Pyramid pyramid(image, options.scale_factor);
+  for (; pyramid.has_room(window); pyramid.advance()) {
+    const Level level = pyramid.level();
+    const std::size_t after = pyramid.number() + 1;
+    const Size size{scaled(window.width, level.scale), scaled(window.height, level.scale)};
+    is_below_most = is_below_most && size.width <= most.width && size.height <= most.height;
+    if (is_below_most) {
+      if (range.first == range.end) first = level;
+      range.end = after;
+      if (size.width < least.width || size.height < least.height) range.first = after;
+    } else if (range.first < range.end) {
+      break;
+    }
+    const std::int64_t dx = std::int64_t{least.width} - size.width;
+    const std::int64_t dy = std::int64_t{least.height} - size.height;
+    const std::int64_t distance = dx * dx + dy * dy;
+    if (distance < nearest_distance) {
+      nearest_distance = distance;
+      nearest = {pyramid.number(), after, 1};
+      nearest_level = level;
+    }
   }
-  if (range.first == range.end && fitting > 0) {
-    const auto distance = [&](const Level& level) {
-      const Size size = size_at(level);
-      const std::int64_t dx = std::int64_t{least.width} - size.width;
-      const std::int64_t dy = std::int64_t{least.height} - size.height;
-      return dx * dx + dy * dy;
-    };
-    const auto end = levels.begin() + static_cast<std::ptrdiff_t>(fitting);
-    const auto nearest = std::min_element(levels.begin(), end, [&](const Level& a, const Level& b) {
-      return distance(a) < distance(b);
-    });
-    range.first = static_cast<std::size_t>(nearest - levels.begin());
-    range.end = range.first + 1;
+  if (range.first == range.end) {
+    range = nearest;
+    first = nearest_level;
   }
   if (range.first < range.end) {
     constexpr double positions_per_stripe = 32.0;  // of the first level's width
-    const int positions = levels[range.first].size.width + 1 - window.width;
+    const int positions = first.size.width + 1 - window.width;
     range.stripes = std::max(static_cast<int>(std::ceil(positions / positions_per_stripe)), 1);
   }
   return range;
