@@ -1,22 +1,29 @@
 // The weight file: what is read from good ones, and that no bad one passes or crashes.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <limits>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
 
+#include <mien/faces/face_finder.hpp>
+#include <mien/faces/haar/cascade.hpp>
 #include <mien/model.hpp>
 #include <mien/weights.hpp>
 
+#include "allocation_counter.hpp"
 #include "random_weights.hpp"
 #include "sealed_bytes.hpp"
 #include "tiny.hpp"
+#include "vision_data.hpp"
 
 namespace {
 
@@ -315,6 +322,89 @@ TEST_CASE("an unknown layer and an unknown option are named") {
   bytes[find(bytes, "out_channels")] = 'O';
   reseal(bytes);
   CHECK(contains(load_error(bytes), "node 0, '0' (Conv2d): it has no option 'Out_channels'"));
+}
+
+TEST_CASE("labels are those that Python takes") {
+  const Bytes original = read_file(tiny_path);
+  const WeightFile tiny = WeightFile::load(tiny_path);
+  std::string before;  // the labels as they stand in the file
+  for (const std::string& label : tiny.labels()) {
+    before += std::string{static_cast<char>(label.size()), '\0'} + label;
+  }
+  const std::size_t place = find(original, before);
+  int accepted = 0;
+  int refused = 0;
+  for (auto& line : golden_lines("labels.txt")) {
+    CAPTURE(line.str());
+    const bool is_accepted = next<std::string>(line) == "accepted";
+    next<std::string>(line);
+    std::uint32_t count = 0;
+    std::string labels;
+    for (std::string digits; line >> digits; ++count) {
+      std::string label;
+      for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+        label += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+      }
+      labels += std::string{static_cast<char>(label.size()), '\0'} + label;
+    }
+    REQUIRE(labels.size() == before.size());
+    Bytes bytes = original;
+    put_u32(bytes, place - 4, count);
+    std::copy(labels.begin(), labels.end(), bytes.begin() + static_cast<std::ptrdiff_t>(place));
+    reseal(bytes);
+    const std::string error = load_error(bytes);
+    if (is_accepted) {
+      CHECK(error == "no error");
+      ++accepted;
+    } else {
+      CHECK(contains(error, "label"));
+      ++refused;
+    }
+  }
+  CHECK(accepted == 11);
+  CHECK(refused == 21);
+}
+
+TEST_CASE("a face is at most four times as large as the input") {
+  const Bytes original = read_file(tiny_path);
+  const WeightFile tiny = WeightFile::load(tiny_path);
+  const std::size_t place = find(original, "neutral") + 7 + 4;  // behind the temperature
+  Bytes bytes = original;
+  for (const std::uint32_t size : {8u, 32u}) {
+    put_u32(bytes, place, size);
+    reseal(bytes);
+    CHECK(load_error(bytes) == "no error");
+  }
+  for (const std::uint32_t size : {7u, 33u, 65536u}) {
+    put_u32(bytes, place, size);
+    reseal(bytes);
+    CHECK(load_error(bytes) ==
+          "test.mien: face size: expected 0 or at least the input's height and width, and at most "
+          "four times as much, found " +
+              std::to_string(size) + " for 8 x 8");
+  }
+}
+
+TEST_CASE("of files of another kind the first bytes alone are read") {
+  const std::string path = "of_another_kind.tmp";
+  for (const std::string& start :
+       {std::string(100, '\0'), "\x89HAAR\r\n\x1a" + std::string(92, '\1'),
+        std::string(100, 'a')}) {
+    {
+      std::ofstream file(path, std::ios::binary);
+      file << start;
+      file.seekp((std::streamoff{1} << 33) - 1);  // a hole
+      file << 'x';
+    }
+    const std::size_t before = allocated_bytes();
+    CHECK_THROWS_WITH_AS(
+        WeightFile::load(path),
+        "of_another_kind.tmp: not a Mien file of kind MIEN: its first 8 bytes differ", Error);
+    if (start[1] != 'H') CHECK_THROWS_AS(FaceFinder::load(path), Error);
+    if (start[1] != 'H') CHECK_THROWS_AS(Cascade::load(path), Error);
+    CHECK(allocated_bytes() - before < 100000);
+    std::remove(path.c_str());
+  }
 }
 
 TEST_CASE("a number type that is not known yet is refused by number") {

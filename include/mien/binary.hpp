@@ -13,6 +13,7 @@
 // A string is a u16 byte count followed by that many bytes of UTF-8.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -86,24 +87,103 @@ struct CloseFile {
 
 }  // namespace detail
 
-/// All bytes of a file. Throws Error if it cannot be read.
-MIEN_COLD inline std::vector<std::uint8_t> read_file(const std::string& path) {
+namespace detail {
+
+/// The first bytes of a sealed file.
+MIEN_COLD inline bool is_sealed_as(std::string_view kind, const std::uint8_t* bytes,
+                                   std::size_t size) {
+  const std::string magic = "\x89" + std::string(kind) + "\r\n\x1a";
+  return size >= magic.size() && std::memcmp(bytes, magic.data(), magic.size()) == 0;
+}
+
+/// Whether text is UTF-8 as RFC 3629 has it: no longer than needed, no surrogates, none above
+/// U+10FFFF.
+MIEN_COLD inline bool is_utf8(std::string_view text) noexcept {
+  const auto byte = [text](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    const unsigned first = byte(i);
+    const std::size_t more = first < 0x80 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+    if ((first >= 0x80 && first < 0xC2) || first > 0xF4) return false;
+    const unsigned second = byte(i + 1);
+    const unsigned least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    const unsigned most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    if (more > 0 && (second < least || second > most)) return false;
+    for (std::size_t k = 2; k <= more; ++k) {
+      if ((byte(i + k) & 0xC0) != 0x80) return false;
+    }
+    i += more + 1;
+  }
+  return true;
+}
+
+/// Whether UTF-8 has characters that move a terminal's cursor or end a line: U+0000 to U+001F,
+/// U+007F to U+009F.
+MIEN_COLD inline bool has_control_characters(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x20 || byte == 0x7F) return true;
+    if (byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace detail
+
+/// All bytes of a file, a pipe's too, if `is_wanted` says of its first ones, up to 24, that the
+/// rest should be read; else those alone, however large the file is. Throws Error if it cannot be
+/// read.
+template <class IsWanted>
+MIEN_COLD std::vector<std::uint8_t> read_file_if(const std::string& path, IsWanted&& is_wanted) {
+  constexpr std::size_t head_size = 24;
   const std::unique_ptr<std::FILE, detail::CloseFile> file(std::fopen(path.c_str(), "rb"));
   if (!file) detail::fail({path, ": cannot open the file: ", std::strerror(errno)});
-  std::fseek(file.get(), 0, SEEK_END);
-  const long size = std::ftell(file.get());
-  // A folder opens on some systems but has no size that can be read.
-  if (size < 0 || std::int64_t{size} > std::int64_t{1} << 40) {
-    detail::fail({path, ": not a regular file"});
+  std::vector<std::uint8_t> bytes;
+  std::size_t end = 0;
+  // Whether there may be more.
+  const auto read_to = [&](std::size_t size) {
+    bytes.resize(size);
+    end += std::fread(bytes.data() + end, 1, size - end, file.get());
+    if (std::ferror(file.get()) != 0) {
+      detail::fail({path, ": ", errno == EISDIR ? "not a regular file" : std::strerror(errno)});
+    }
+    return end == size;
+  };
+  if (read_to(head_size) && is_wanted(bytes.data(), end)) {
+    const bool has_size = std::fseek(file.get(), 0, SEEK_END) == 0;
+    const long size = has_size ? std::ftell(file.get()) : 0;
+    if (has_size) std::fseek(file.get(), static_cast<long>(end), SEEK_SET);
+    if (size > 0) {
+      if (!read_to(std::max(static_cast<std::size_t>(size), end))) {
+        detail::fail({path, ": reading stopped after ", detail::Digits(end), " of ",
+                      detail::Digits(size), " bytes"});
+      }
+    } else {
+      // A pipe, or a file of the system's that does not say how large it is.
+      while (read_to(std::max(2 * end, std::size_t{1} << 16))) continue;
+    }
   }
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
-  std::rewind(file.get());
-  const std::size_t read = std::fread(bytes.data(), 1, bytes.size(), file.get());
-  if (read != bytes.size()) {
-    detail::fail({path, ": reading stopped after ", detail::Digits(read), " of ",
-                  detail::Digits(size), " bytes"});
-  }
+  bytes.resize(end);
   return bytes;
+}
+
+/// All bytes of a file.
+MIEN_COLD inline std::vector<std::uint8_t> read_file(const std::string& path) {
+  return read_file_if(path, [](const std::uint8_t*, std::size_t) { return true; });
+}
+
+/// All bytes of a sealed file of one of the kinds, each of four letters; of any other file the
+/// first alone, which tell BinaryReader what it is not.
+MIEN_COLD inline std::vector<std::uint8_t> read_sealed_file(
+    const std::string& path, std::initializer_list<std::string_view> kinds) {
+  return read_file_if(path, [kinds](const std::uint8_t* bytes, std::size_t size) {
+    return std::any_of(kinds.begin(), kinds.end(), [&](std::string_view kind) {
+      return detail::is_sealed_as(kind, bytes, size);
+    });
+  });
 }
 
 /// Reads a sealed file's fields in order; every read past the end is an Error that names the file
@@ -122,11 +202,10 @@ class BinaryReader {
       fail({"truncated: expected at least ", detail::Digits(header_size), " bytes, found ",
             detail::Digits(size)});
     }
-    const std::string magic = "\x89" + std::string(kind) + "\r\n\x1a";
-    if (std::memcmp(bytes, magic.data(), magic.size()) != 0) {
+    if (!detail::is_sealed_as(kind, bytes, size)) {
       fail({"not a Mien file of kind ", kind, ": its first 8 bytes differ"});
     }
-    position_ = magic.size();
+    position_ = 8;
     const std::uint32_t found_version = u32("version");
     if (found_version != version) {
       fail({"format version: expected ", detail::Digits(version), ", found ",
@@ -171,8 +250,10 @@ class BinaryReader {
 
   MIEN_COLD std::string string(const char* field) {
     const std::size_t length = u16(field);
-    const std::uint8_t* text = take(length, field);
-    return std::string(reinterpret_cast<const char*>(text), length);
+    const std::uint8_t* const bytes = take(length, field);
+    std::string text(reinterpret_cast<const char*>(bytes), length);
+    if (!detail::is_utf8(text)) fail({field, ": expected UTF-8, found other bytes"});
+    return text;
   }
 
   /// The next `count` bytes, passed over.

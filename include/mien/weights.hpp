@@ -33,10 +33,11 @@
 //     u64     offset of its first element from the start of the file
 //   u32     number of labels: 0 for what is no classifier, else one for each value of the first
 //           output; then so many
-//     string  label
-//   f32     temperature: probabilities = softmax(outputs / temperature)
+//     string  label: distinct ones, not empty, without control characters (U+0000 to U+001F and
+//             U+007F to U+009F)
+//   f32     temperature: probabilities = softmax(outputs / temperature); 1 without labels
 //   u32     face size: a face is brought to so many pixels square, of which crops of the input's
-//           size are taken; 0: the input is no face
+//           size are taken; one to four times the input's longer side; 0: the input is no face
 //   u8      1 if faces' histograms are equalised (image/equalize_histogram.hpp) after they are
 //           brought to their size and before they are cropped, else 0
 //   f32     mean, for each channel of the first input
@@ -534,7 +535,22 @@ class WeightFile::Parser {
 
   MIEN_COLD void read_labels() {
     const std::uint32_t count = reader_.u32("number of labels");
-    for (std::uint32_t i = 0; i < count; ++i) contents_.labels.push_back(reader_.string("label"));
+    std::vector<std::string>& labels = contents_.labels;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      labels.push_back(reader_.string("label"));
+      const std::string& label = labels.back();
+      const std::string where = "label " + std::to_string(i);
+      if (label.empty()) reader_.fail({where, ": expected a text, found an empty one"});
+      if (detail::has_control_characters(label)) {
+        reader_.fail({where, ": expected a text without control characters, found one with some"});
+      }
+    }
+    std::vector<std::string> sorted = labels;
+    std::sort(sorted.begin(), sorted.end());
+    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+    if (twice != sorted.end()) {
+      reader_.fail({"label: expected distinct ones, found '", *twice, "' twice"});
+    }
   }
 
   MIEN_COLD void read_preprocessing() {
@@ -545,11 +561,19 @@ class WeightFile::Parser {
     how.input_width = input.width;
     how.temperature = reader_.f32("temperature");
     require_positive("temperature", how.temperature);
+    if (contents_.labels.empty() && how.temperature != 1.0f) {
+      reader_.fail({"temperature: expected 1 for a network without labels, found ",
+                    std::to_string(how.temperature)});
+    }
     how.face_size = side("face size", 0);
-    if (how.face_size != 0 &&
-        (how.face_size < input.height || how.face_size < input.width || input.height == 0)) {
-      reader_.fail({"face size: expected 0 or at least the input's height and width, found ",
-                    detail::Digits(how.face_size)});
+    // Crops of the input's size are taken of a face, which need not be much larger.
+    const int longer = std::max(input.height, input.width);
+    if (how.face_size != 0 && (how.face_size < longer || how.face_size > 4 * longer)) {
+      reader_.fail(
+          {"face size: expected 0 or at least the input's height and width, and at most "
+           "four times as much, found ",
+           detail::Digits(how.face_size), " for ", detail::Digits(input.height), " x ",
+           detail::Digits(input.width)});
     }
     const int equalizes = reader_.u8("histogram");
     if (equalizes > 1) {
@@ -687,7 +711,7 @@ MIEN_INLINE WeightFile::WeightFile(std::vector<std::uint8_t> bytes, const std::s
 }
 
 MIEN_INLINE WeightFile WeightFile::load(const std::string& path) {
-  return WeightFile(read_file(path), path);
+  return WeightFile(read_sealed_file(path, {"MIEN"}), path);
 }
 
 MIEN_INLINE WeightFile WeightFile::from_memory(const std::uint8_t* bytes, std::size_t size,

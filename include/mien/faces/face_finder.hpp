@@ -87,7 +87,6 @@ class FaceFinder::Workspace {
 
 #if MIEN_HAS_DEFINITIONS
 
-#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -105,10 +104,9 @@ MIEN_INLINE void FinderOptions::check() const {
 }
 
 MIEN_INLINE FaceFinder FaceFinder::load(const std::string& path) {
-  const std::vector<std::uint8_t> bytes = read_file(path);
-  // Sealed files name their kind after the first byte (binary.hpp).
+  const std::vector<std::uint8_t> bytes = read_sealed_file(path, {"HAAR", "MIEN"});
   const auto is_of_kind = [&bytes](std::string_view kind) {
-    return bytes.size() > kind.size() && std::equal(kind.begin(), kind.end(), bytes.begin() + 1);
+    return detail::is_sealed_as(kind, bytes.data(), bytes.size());
   };
   if (is_of_kind("HAAR")) {
     return HaarDetector(Cascade::from_memory(bytes.data(), bytes.size(), path));

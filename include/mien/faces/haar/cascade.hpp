@@ -321,7 +321,7 @@ MIEN_INLINE CascadeNode CascadeReader::read_node(int index, int node_count,
 }  // namespace detail
 
 MIEN_INLINE Cascade Cascade::load(const std::string& path) {
-  const std::vector<std::uint8_t> bytes = read_file(path);
+  const std::vector<std::uint8_t> bytes = read_sealed_file(path, {"HAAR"});
   return from_memory(bytes.data(), bytes.size(), path);
 }
 
