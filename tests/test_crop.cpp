@@ -37,6 +37,33 @@ TEST_CASE("a region far larger than the image is refused, one at the end of int,
   CHECK(face_region(Rect{lowest, lowest, 1, highest}) == Rect{lowest, lowest, highest, highest});
 }
 
+TEST_CASE("a crop has no more pixels than its image may need") {
+  const GrayImage line(20000, 1);
+  CHECK(crop(line.view(), {0, -100, 20000, 800}).height() == 800);
+  CHECK_THROWS_WITH_AS(crop(line.view(), {-1, 0, 80000, 80000}),
+                       "crop: expected a region of at most 16777216 pixels in an image of 20000x1, "
+                       "found 80000x80000",
+                       Error);
+}
+
+TEST_CASE("images have no negative sizes, and views of nothing become images of nothing") {
+  CHECK_THROWS_WITH_AS(GrayImage(-1, 5),
+                       "image: expected a width and height of 0 or more, found -1 x 5", Error);
+  GrayImage gray(3, 2);
+  CHECK_THROWS_AS(gray.resize(3, -2), Error);
+  CHECK(gray.width() == 3);
+  const std::uint8_t pixels[3] = {1, 2, 3};
+  for (const RgbView& view : {RgbView(), RgbView(nullptr, 5, 4), RgbView(pixels, -1, 1),
+                              RgbView(pixels, 1, -1), RgbView(pixels, -1, -1)}) {
+    gray.resize(3, 2);
+    to_gray(view, gray);
+    CHECK(gray.view().empty());
+    CHECK_THROWS_AS(crop(gray.view(), {0, 0, 1, 1}), Error);
+  }
+  CHECK_THROWS_AS(crop(GrayView(pixels, -3, 1), {0, 0, 1, 1}), Error);
+  CHECK_THROWS_AS(crop(GrayView(nullptr, 3, 1), {0, 0, 1, 1}), Error);
+}
+
 TEST_CASE("crop repeats the image's edge beyond it") {
   const std::uint8_t pixels[] = {1, 2, 3,  //
                                  4, 5, 6};

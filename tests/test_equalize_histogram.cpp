@@ -43,6 +43,17 @@ TEST_CASE("equalised images have OpenCV's pixels") {
   }
 }
 
+TEST_CASE("a view of nothing becomes an image of nothing") {
+  const std::uint8_t pixel = 7;
+  GrayImage equalized(3, 3);
+  for (const GrayView& view : {GrayView(nullptr, 5, 4), GrayView(&pixel, -1, 1),
+                               GrayView(&pixel, 1, -1), GrayView(&pixel, 0, 1)}) {
+    equalize_histogram(view, equalized);
+    CHECK(equalized.view().empty());
+    CHECK(equalized.width() == 0);
+  }
+}
+
 TEST_CASE("an empty image stays empty") {
   CHECK(equalize_histogram(GrayView()).view().empty());
 }

@@ -7,8 +7,9 @@
 namespace mien {
 
 /// The pixels of `region`; where it reaches beyond the image, the image's edge is repeated. Throws
-/// Error if the region is empty, does not touch the image, or has a side of more than 4096 pixels
-/// and of more than four times the image's longer side.
+/// Error if the region is empty, does not touch the image, has a side of more than 4096 pixels
+/// and of more than four times the image's longer side, or more than 4096 x 4096 pixels and more
+/// than sixteen times the image's.
 GrayImage crop(const GrayView& image, const Rect& region);
 
 /// The same without a copy if the region lies inside the image. Otherwise the pixels are copied to
@@ -36,7 +37,16 @@ inline void check_touches(const GrayView& image, const Rect& region) {
       std::int64_t{region.y} + region.height > 0) {
     const int longer = std::max(image.width, image.height);
     const std::int64_t most = std::max(std::int64_t{4096}, std::int64_t{4} * longer);
-    if (region.width <= most && region.height <= most) return;
+    const std::int64_t most_pixels =
+        std::max(std::int64_t{4096} * 4096, std::int64_t{16} * image.width * image.height);
+    const std::int64_t pixels = std::int64_t{region.width} * region.height;
+    if (region.width <= most && region.height <= most && pixels <= most_pixels) return;
+    if (region.width <= most && region.height <= most) {
+      detail::fail({"crop: expected a region of at most ", detail::Digits(most_pixels),
+                    " pixels in an image of ", detail::Digits(image.width), "x",
+                    detail::Digits(image.height), ", found ", detail::Digits(region.width), "x",
+                    detail::Digits(region.height)});
+    }
     detail::fail({"crop: expected a region of at most ", detail::Digits(most),
                   " pixels a side in an image of ", detail::Digits(image.width), "x",
                   detail::Digits(image.height), ", found ", detail::Digits(region.width), "x",

@@ -12,8 +12,8 @@ namespace mien {
 ///
 ///   (count(v) - count(darkest)) * 255 / (pixels - count(darkest)), rounded half to even.
 ///
-/// An image of a single value stays as it is, and so does an empty one. `image` may be the view of
-/// `equalized` itself.
+/// An image of a single value stays as it is; an empty one becomes one of 0 x 0. `image` may be the
+/// view of `equalized` itself.
 void equalize_histogram(const GrayView& image, GrayImage& equalized);
 GrayImage equalize_histogram(const GrayView& image);
 
@@ -29,6 +29,7 @@ GrayImage equalize_histogram(const GrayView& image);
 namespace mien {
 
 MIEN_INLINE void equalize_histogram(const GrayView& image, GrayImage& equalized) {
+  if (image.empty()) return equalized.resize(0, 0);
   constexpr std::size_t values = 256;
   std::array<std::size_t, values> histogram{};
   for (int y = 0; y < image.height; ++y) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <mien/config.hpp>
+#include <mien/error.hpp>
 
 namespace mien {
 
@@ -33,8 +34,9 @@ struct Size {
   friend bool operator!=(const Size& a, const Size& b) noexcept { return !(a == b); }
 };
 
-/// 8-bit gray pixels that somebody else owns. `stride` is the distance between rows in bytes; it is
-/// negative if rows are stored from bottom to top.
+/// 8-bit gray pixels that somebody else owns. A view without pixels, null or of a size that is not
+/// positive, is empty, and is taken as a picture in which there is nothing. `stride` is the
+/// distance between rows in bytes; it is negative if rows are stored from bottom to top.
 struct GrayView {
   const std::uint8_t* pixels = nullptr;
   int width = 0;
@@ -68,17 +70,18 @@ struct RgbView {
   bool empty() const noexcept { return pixels == nullptr || width <= 0 || height <= 0; }
 };
 
-/// 8-bit gray pixels that it owns, without gaps between rows.
+/// 8-bit gray pixels that it owns, without gaps between rows. Throws Error for negative sizes.
 class GrayImage {
  public:
   GrayImage() = default;
-  GrayImage(int width, int height)
-      : width_(width),
-        height_(height),
-        pixels_(static_cast<std::size_t>(width) * static_cast<std::size_t>(height)) {}
+  GrayImage(int width, int height) { resize(width, height); }
 
   /// Changes the size; the pixels' values are unspecified afterwards. Allocates only to grow.
   void resize(int width, int height) {
+    if (width < 0 || height < 0) {
+      detail::fail({"image: expected a width and height of 0 or more, found ",
+                    detail::Digits(width), " x ", detail::Digits(height)});
+    }
     pixels_.resize(static_cast<std::size_t>(width) * static_cast<std::size_t>(height));
     width_ = width;
     height_ = height;
@@ -99,7 +102,8 @@ class GrayImage {
 };
 
 /// Gray from R, G, B as OpenCV's cvtColor computes it for 8-bit images:
-/// (9798 R + 19235 G + 3735 B + 2^14) / 2^15, which is 0.299 R + 0.587 G + 0.114 B.
+/// (9798 R + 19235 G + 3735 B + 2^14) / 2^15, which is 0.299 R + 0.587 G + 0.114 B. An empty view
+/// becomes an image of 0 x 0.
 void to_gray(const RgbView& image, GrayImage& gray);
 GrayImage to_gray(const RgbView& image);
 
@@ -110,6 +114,7 @@ GrayImage to_gray(const RgbView& image);
 namespace mien {
 
 MIEN_INLINE void to_gray(const RgbView& image, GrayImage& gray) {
+  if (image.empty()) return gray.resize(0, 0);
   gray.resize(image.width, image.height);
   for (int y = 0; y < image.height; ++y) {
     const std::uint8_t* from = image.row(y);
