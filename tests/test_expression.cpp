@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <thread>
 #include <utility>
@@ -172,6 +173,62 @@ TEST_CASE("a face that leans is cut out upright") {
   CHECK_NOTHROW(classifier.classify(photo.view(), FaceRegion({-15, -15, 20, 20}, 45.0)));
   CHECK_THROWS_AS(classifier.classify(photo.view(), FaceRegion({60, 0, 20, 20}, 45.0)), Error);
   CHECK_THROWS_AS(classifier.classify(photo.view(), FaceRegion({6, 0, 0, 0}, 45.0)), Error);
+}
+
+TEST_CASE("numbers that are not finite are errors, or faces without landmarks") {
+  const GrayImage photo = noise_image(40, 40, 2);
+  const ExpressionClassifier classifier(Model::load(tiny_path));
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  constexpr double infinite = std::numeric_limits<double>::infinity();
+  for (const double roll : {none, infinite, -infinite}) {
+    const FaceRegion region(Rect{5, 5, 20, 20}, roll);
+    CHECK_THROWS_WITH_AS(classifier.classify(photo.view(), region),
+                         doctest::Contains("face: expected a finite roll, found "), Error);
+  }
+  Detection face;
+  face.box = {5, 5, 20, 20};
+  face.landmarks = Landmarks{{8, 10}, {18, 10}, {13, 15}, {9, 20}, {17, 20}};
+  CHECK(face_region(face) != FaceRegion(face.box));
+  for (const double value : {none, infinite}) {
+    Detection other = face;
+    other.landmarks->left_eye.y = static_cast<float>(value);
+    CHECK(face_region(other) == FaceRegion(face.box));
+  }
+  // What a detector never finds, but a caller may hand in.
+  face.box = {std::numeric_limits<int>::max(), 0, std::numeric_limits<int>::max(),
+              std::numeric_limits<int>::max()};
+  CHECK_THROWS_AS(classifier.classify(photo.view(), face_region(face)), Error);
+  face.box.width = -5;
+  CHECK_THROWS_AS(classifier.classify(photo.view(), face_region(face)), Error);
+
+  Bytes bytes = read_file(tiny_path);
+  const WeightFile file = WeightFile::load(tiny_path);
+  for (const WeightFile::Tensor& tensor : file.tensors()) {
+    for (std::size_t i = 0; i < tensor.size && tensor.dimensions.size() == 2; ++i) {
+      put_u32(bytes, tensor.offset + 4 * i, 0x7F7FFFFFu);  // the largest finite number
+    }
+  }
+  // No vector is replayed.
+  const std::string all(bytes.begin(), bytes.end());
+  const std::size_t place = all.find("neutral") + 7 + 4 + 4 + 1 + 4 + 4 + 4 + 4;
+  put_u32(bytes, place, 0);
+  reseal(bytes);
+  const ExpressionClassifier huge(
+      Model(WeightFile::from_memory(bytes.data(), bytes.size(), "huge.mien")));
+  CHECK_THROWS_WITH_AS(huge.classify(photo.view(), Rect{5, 5, 20, 20}),
+                       doctest::Contains("huge.mien: output 0: expected a finite number, found "),
+                       Error);
+}
+
+TEST_CASE("a photo of nothing has no faces") {
+  const ExpressionReader reader(tiny_path, MIEN_SOURCE_DIR "/examples/models/yunet.mien");
+  const std::uint8_t pixels[3] = {1, 2, 3};
+  CHECK(reader.read(RgbView(nullptr, 100, 100)).empty());
+  CHECK(reader.read(RgbView(pixels, -1, 1)).empty());
+  CHECK(reader.read(RgbView(pixels, 1, -1)).empty());
+  CHECK(reader.read(RgbView()).empty());
+  CHECK(reader.read(GrayView(nullptr, 100, 100)).empty());
+  CHECK(reader.read(GrayView(pixels, -1, 1)).empty());
 }
 
 TEST_CASE("faces of another size and boxes without pixels are errors") {

@@ -57,7 +57,7 @@ class ExpressionClassifier {
 
   /// The logits of a face of face_size() square, averaged over the crops: one for each label. Its
   /// histogram is equalised first if the network's preprocessing says so. Throws Error for another
-  /// size.
+  /// size, and for weights so large that a logit is not finite.
   std::vector<float> logits(const GrayView& face, Crops crops, Workspace& workspace) const;
   /// Those of several faces, in batches, on the workspace's threads if there is an executor. Throws
   /// what it throws, too.
@@ -99,6 +99,7 @@ class ExpressionClassifier {
 
 #if MIEN_HAS_DEFINITIONS
 
+#include <cmath>
 #include <utility>
 
 #include <mien/error.hpp>
@@ -191,7 +192,13 @@ MIEN_INLINE void ExpressionClassifier::logits(const GrayView* faces, std::size_t
     for (std::size_t crop = 0; crop < crop_count; ++crop) {
       for (std::size_t c = 0; c < label_count; ++c) logits[c] += *output++;
     }
-    for (std::size_t c = 0; c < label_count; ++c) logits[c] /= static_cast<float>(crop_count);
+    for (std::size_t c = 0; c < label_count; ++c) {
+      logits[c] /= static_cast<float>(crop_count);
+      if (!std::isfinite(logits[c])) {
+        detail::fail({network_.file_name(), ": output ", detail::Digits(c),
+                      ": expected a finite number, found ", detail::real_text(double{logits[c]})});
+      }
+    }
   }
 }
 

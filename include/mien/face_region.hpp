@@ -49,8 +49,9 @@ struct FaceRegion {
   friend bool operator!=(const FaceRegion& a, const FaceRegion& b) noexcept { return !(a == b); }
 };
 
-/// The region of a face that a detector found. Without landmarks that of its box; of YuNet's faces
-/// the square that is as tight as FER2013's, turned as the face is.
+/// The region of a face that a detector found. Without landmarks, or with eyes that are nowhere,
+/// not finite, that of its box; of YuNet's faces the square that is as tight as FER2013's, turned
+/// as the face is.
 ///
 /// The rule was fitted to 2532 faces of FER2013's training images, enlarged to 72 and 144 pixels,
 /// upright and turned by 15 and 30 degrees, that YuNet finds: side 1.073 sqrt(width height), center
@@ -90,6 +91,12 @@ inline constexpr double radian = 57.29577951308232;  // in degrees
 
 MIEN_INLINE FaceRegion face_region(const Detection& face) noexcept {
   if (!face.landmarks) return face.box;
+  const auto is_usable = [](const Point& point) {
+    return std::isfinite(point.x) && std::isfinite(point.y);
+  };
+  if (!is_usable(face.landmarks->right_eye) || !is_usable(face.landmarks->left_eye)) {
+    return face.box;
+  }
   constexpr double side_of_box = 1.073;
   constexpr double above_center = 0.028;
   constexpr double roll_of_eyes = 1.5;
@@ -100,10 +107,16 @@ MIEN_INLINE FaceRegion face_region(const Detection& face) noexcept {
   const double leaning = roll_of_eyes * detail::radian * std::atan2(eyes_y, eyes_x);
   const double degrees = std::clamp(leaning, -most_roll, most_roll);
   const double roll = degrees / detail::radian;
-  const double side = side_of_box * std::sqrt(double(box.width) * double(box.height));
+  const double side =
+      side_of_box * std::sqrt(std::max(double(box.width) * double(box.height), 0.0));
   const double x = box.x + 0.5 * box.width + above_center * side * std::sin(roll);
   const double y = box.y + 0.5 * box.height - above_center * side * std::cos(roll);
-  const auto rounded = [](double value) { return static_cast<int>(std::lround(value)); };
+  // Coordinates that no photo has end at those of int.
+  const auto rounded = [](double value) {
+    constexpr double least = std::numeric_limits<int>::min();
+    constexpr double most = std::numeric_limits<int>::max();
+    return static_cast<int>(std::lround(std::clamp(value, least, most)));
+  };
   const int pixels = std::max(rounded(side), 1);
   return {{rounded(x - 0.5 * side), rounded(y - 0.5 * side), pixels, pixels}, degrees};
 }
@@ -116,6 +129,9 @@ MIEN_INLINE GrayView detail::face_pixels(const GrayView& photo, const FaceRegion
                   detail::Digits(square.width), "x", detail::Digits(square.height)});
   }
   if (region.roll == 0.0) return crop(photo, square, memory);
+  if (!std::isfinite(region.roll)) {
+    detail::fail({"face: expected a finite roll, found ", real_text(region.roll)});
+  }
   detail::check_touches(photo, square);
   // Networks take fewer pixels, so that larger faces may be sampled.
   constexpr int most_pixels = 256;

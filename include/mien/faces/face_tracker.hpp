@@ -56,7 +56,8 @@ class FaceTracker {
 
   /// Takes the next frame and returns the known faces, from the longest known to the newest; faces
   /// that were not found are among them for `patience` frames (see TrackedFace::frames_missed). A
-  /// frame may have another size than the one before. Throws Error as FaceFinder::find does.
+  /// frame may have another size than the one before. Throws Error as FaceFinder::find does, and
+  /// for frames of more than 4096 faces: each is compared with all known.
   const std::vector<TrackedFace>& update(const GrayView& frame);
 
   const std::vector<TrackedFace>& faces() const noexcept { return faces_; }
@@ -176,6 +177,11 @@ MIEN_INLINE bool FaceTracker::find_nearby(const GrayView& frame, TrackedFace& fa
 /// overlaps most, or a new one.
 MIEN_INLINE void FaceTracker::search(const GrayView& frame) {
   finder_.find(frame, options_.finder, workspace_, found_);
+  constexpr std::size_t most_faces = 4096;
+  if (found_.size() > most_faces) {
+    detail::fail({"frame: expected at most ", detail::Digits(most_faces), " faces, found ",
+                  detail::Digits(found_.size())});
+  }
   frames_since_search_ = 0;
   pairs_.clear();
   for (std::size_t known = 0; known < faces_.size(); ++known) {
