@@ -59,10 +59,12 @@ class Model {
     int threads() const noexcept { return static_cast<int>(arenas_.size()); }
 
     /// Makes room, so that passes of a program whose arena_size() is this allocate nothing.
-    void reserve(std::size_t arena_size);
+    void reserve(std::size_t arena_size) { reserve(arena_size, batch_, threads()); }
 
    private:
     friend class Model;
+
+    void reserve(std::size_t arena_size, int batch, int threads);
 
     int batch_;
     std::vector<detail::AlignedBuffer> arenas_;  // one for each thread
@@ -211,9 +213,11 @@ MIEN_INLINE Model::Workspace::Workspace(int batch, int threads) : batch_(batch) 
   arenas_.resize(static_cast<std::size_t>(threads));
 }
 
-MIEN_INLINE void Model::Workspace::reserve(std::size_t arena_size) {
-  const std::size_t size = static_cast<std::size_t>(batch_) * arena_size;
-  for (detail::AlignedBuffer& arena : arenas_) {
+/// Makes room for a batch in each of the first `threads` arenas.
+MIEN_INLINE void Model::Workspace::reserve(std::size_t arena_size, int batch, int threads) {
+  const std::size_t size = static_cast<std::size_t>(batch) * arena_size;
+  for (int i = 0; i < threads; ++i) {
+    detail::AlignedBuffer& arena = arenas_[static_cast<std::size_t>(i)];
     if (arena.size() < size) arena = detail::AlignedBuffer(size);
   }
 }
@@ -291,7 +295,8 @@ MIEN_INLINE const Program& Model::simple_program() const {
 
 MIEN_INLINE void Model::run(const Program& program, int count, const float* inputs, float* outputs,
                             Workspace& workspace, const Executor& executor) {
-  workspace.reserve(program.arena_size());
+  const int tasks = executor ? std::min(workspace.threads(), count) : 1;
+  workspace.reserve(program.arena_size(), std::min(workspace.batch_, count), tasks);
   const std::size_t input_size = program.input_shapes().front().size();
   const std::size_t output_size = program.output_shapes().front().size();
   const auto run_batch = [&](int first, int batch, detail::AlignedBuffer& arena) {
@@ -306,11 +311,11 @@ MIEN_INLINE void Model::run(const Program& program, int count, const float* inpu
     }
     return;
   }
-  const int threads = workspace.threads();
-  const int share = (count + threads - 1) / threads;
+  if (count < 1) return;
+  const int share = (count + tasks - 1) / tasks;
   const int batch = std::min(workspace.batch_, share);
   std::atomic<int> next{0};
-  executor(std::min(threads, count), [&](int thread) {
+  executor(tasks, [&](int thread) {
     detail::AlignedBuffer& arena = workspace.arenas_[static_cast<std::size_t>(thread)];
     for (int first = next.fetch_add(batch); first < count; first = next.fetch_add(batch)) {
       run_batch(first, std::min(batch, count - first), arena);
@@ -373,7 +378,7 @@ MIEN_INLINE void Model::forward(const InputSize& size, const NamedInput* named_i
     offsets[i] = end;
     end += detail::aligned_size(used->output_shapes()[i].size());
   }
-  workspace.reserve(end);
+  workspace.reserve(end, 1, 1);
   float* const arena = workspace.arenas_.front().data();
   for (std::size_t i = 0; i < outputs().size(); ++i) {
     if (targets[i] == nullptr) targets[i] = arena + offsets[i];
@@ -388,7 +393,7 @@ MIEN_INLINE void Model::forward(const InputSize& size, const NamedInput* named_i
 MIEN_INLINE void Model::forward_observed(const float* input, Workspace& workspace,
                                          const StepObserver& observer) const {
   const Program& used = simple_program();
-  workspace.reserve(used.arena_size());
+  workspace.reserve(used.arena_size(), 1, 1);
   std::vector<float> output(used.output_shapes().front().size());
   float* const to = output.data();
   used.run_observed(&input, &to, workspace.arenas_.front().data(), observer);
@@ -425,7 +430,7 @@ MIEN_INLINE double Model::replay(std::size_t number, const TestVector& vector) c
   for (const TensorShape& shape : used->output_shapes()) outputs_found.emplace_back(shape.size());
   for (auto& values : outputs_found) output_pointers.push_back(values.data());
   Workspace workspace;
-  workspace.reserve(used->arena_size());
+  workspace.reserve(used->arena_size(), 1, 1);
   used->run(1, input_pointers.data(), output_pointers.data(), workspace.arenas_.front().data());
 
   double largest = 0.0;
