@@ -12,6 +12,7 @@ import math
 import os
 import struct
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,11 +71,11 @@ class Preprocessing:
             raise FormatError(
                 f"{name}: face size: expected 0 to {LARGEST_SIDE}, found {self.face_size}"
             )
-        sides = (entry.height or 1, entry.width or 1)
-        if self.face_size and self.face_size < max(sides):
+        sides = (entry.height or 0, entry.width or 0)
+        if self.face_size and not max(sides) <= self.face_size <= 4 * max(sides):
             raise FormatError(
-                f"{name}: face size: expected at least the input's height and width "
-                f"({sides[0]} x {sides[1]}), found {self.face_size}"
+                f"{name}: face size: expected 0 or at least the input's height and width, and at "
+                f"most four times as much, found {self.face_size} for {sides[0]} x {sides[1]}"
             )
         for label, values in (("mean", self.mean), ("standard deviation", self.standard_deviation)):
             if len(values) != entry.channels:
@@ -286,6 +287,12 @@ class WeightFile:
 
     def _check_labels(self, name: str) -> None:
         require_distinct(name, "label", self.labels)
+        for index, label in enumerate(self.labels):
+            if any(unicodedata.category(letter) == "Cc" for letter in label):
+                raise FormatError(
+                    f"{name}: label {index}: expected a text without control characters, "
+                    f"found {label!r}"
+                )
         shape = self.graph.output_shapes()[0]
         if self.labels and (None in shape or len(self.labels) != math.prod(shape)):
             raise FormatError(

@@ -27,7 +27,8 @@ from mien_tools.weights import (
     gray,
 )
 
-MODELS = Path(__file__).resolve().parents[2] / "examples/models"
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "examples/models"
 # Networks that mien_tools trains; YuNet comes from elsewhere.
 CLASSIFIERS = sorted(path.stem for path in MODELS.glob("*.mien") if path.stem != "yunet")
 PREPROCESSING = gray(5, mean=0.5, standard_deviation=0.25, temperature=1.5)
@@ -468,7 +469,7 @@ BROKEN = {
     ),
     "face size": (
         changed("face size", "I", 2),
-        "face size: expected at least the input's height and width .3 x 2., found 2",
+        "face size: expected 0 or at least the input's height and width, .* found 2 for 3 x 2",
     ),
     "mean": (changed("mean", "f", np.nan), "mean: expected a finite number, found nan"),
     "deviation": (
@@ -559,6 +560,42 @@ def test_broken_files_are_refused_by_name(case: str) -> None:
     data, message = BROKEN[case]
     with pytest.raises(FormatError, match=f"^broken.mien: .*({message})"):
         weights.decode(data, "broken.mien")
+
+
+def _label_cases() -> list[str]:
+    return (ROOT / "tests/data/labels.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("case", _label_cases(), ids=lambda case: case.split()[1])
+def test_labels_are_those_that_cpp_takes(case: str) -> None:
+    """The cases of tests/test_weights.cpp."""
+    outcome, _, *digits = case.split()
+    original = (ROOT / "tests/data/tiny.mien").read_bytes()
+
+    def stored(labels: list[bytes]) -> bytes:
+        return b"".join(struct.pack("<H", len(label)) + label for label in labels)
+
+    own = stored([label.encode() for label in weights.decode(original).labels])
+    labels = [bytes.fromhex(text.strip("-")) for text in digits]
+    before = struct.pack("<I", 7) + own
+    assert original.count(before) == 1
+    changed = original.replace(before, struct.pack("<I", len(labels)) + stored(labels))
+    assert len(changed) == len(original)
+    if outcome == "accepted":
+        assert [label.encode() for label in weights.decode(reseal(changed)).labels] == labels
+    else:
+        with pytest.raises(FormatError, match="label"):
+            weights.decode(reseal(changed))
+
+
+@pytest.mark.parametrize(("size", "is_accepted"), [(2, False), (3, True), (12, True), (13, False)])
+def test_a_face_is_at_most_four_times_as_large_as_the_input(size: int, is_accepted: bool) -> None:
+    file = replace(make_file(), preprocessing=replace(PREPROCESSING, face_size=size))
+    if is_accepted:
+        assert weights.decode(file.encode()).preprocessing.face_size == size
+    else:
+        with pytest.raises(FormatError, match=f"four times as much, found {size} for 3 x 2"):
+            file.encode()
 
 
 def test_a_tensor_named_twice_is_refused() -> None:
