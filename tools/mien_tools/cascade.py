@@ -5,6 +5,7 @@ layout of the .haar file stands at the top of include/mien/faces/haar/cascade.hp
 """
 
 import argparse
+import contextlib
 import graphlib
 import io
 import math
@@ -12,11 +13,13 @@ import re
 import struct
 import sys
 import xml.etree.ElementTree as ET
+import xml.parsers.expat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from mien_tools.commands import exit_status
 from mien_tools.container import FormatError, seal, string, write_atomically
 
 KIND = "HAAR"
@@ -137,7 +140,28 @@ def leading_comments(data: bytes) -> str:
     return "\n\n".join(comments)
 
 
+def _refuse_declarations(data: bytes) -> None:
+    """OpenCV writes no DOCTYPE, in which entities would be declared that grow without bounds."""
+
+    class Seen(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Seen
+
+    def refuse(*_: object) -> None:
+        raise FormatError("expected XML without a DOCTYPE, found one")
+
+    parser = xml.parsers.expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = stop  # declarations stand before the first element
+    # What is not well-formed is said later.
+    with contextlib.suppress(Seen, xml.parsers.expat.ExpatError):
+        parser.Parse(data, True)
+
+
 def _cascade_element(data: bytes) -> ET.Element:
+    _refuse_declarations(data)
     try:
         root = ET.fromstring(data)
     except ET.ParseError as error:
@@ -341,32 +365,30 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
+    return exit_status("mien_tools.cascade", lambda: _convert(options), (FormatError,))
+
+
+def _convert(options: argparse.Namespace) -> None:
     name = options.input.stem if options.name is None else options.name
     try:
-        cascade = read_cascade(options.input.read_bytes(), name)
-        data = cascade.pack()
-    except FormatError as error:
-        print(f"mien_tools.cascade: {options.input}: {error}", file=sys.stderr)
-        return 1
+        data = options.input.read_bytes()
     except OSError as error:
-        print(
-            f"mien_tools.cascade: {options.input}: cannot read: {error.strerror}", file=sys.stderr
-        )
-        return 1
+        raise FormatError(f"{options.input}: cannot read: {error.strerror}") from error
     try:
-        write_atomically(options.output, data)
+        cascade = read_cascade(data, name)
+        packed = cascade.pack()
+    except FormatError as error:
+        raise FormatError(f"{options.input}: {error}") from error
+    try:
+        write_atomically(options.output, packed)
     except OSError as error:
-        print(
-            f"mien_tools.cascade: {options.output}: cannot write: {error.strerror}", file=sys.stderr
-        )
-        return 1
+        raise FormatError(f"{options.output}: cannot write: {error.strerror}") from error
     trees = sum(len(stage.trees) for stage in cascade.stages)
     print(
         f"{options.output}: window {cascade.width} x {cascade.height}, "
         f"{len(cascade.stages)} stages, {trees} weak classifiers, "
-        f"{len(cascade.features)} features, {len(data)} bytes"
+        f"{len(cascade.features)} features, {len(packed)} bytes"
     )
-    return 0
 
 
 if __name__ == "__main__":

@@ -3,17 +3,29 @@
 import sys
 from collections.abc import Callable
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
 
 def exit_status(
     program: str, action: Callable[[], object], errors: tuple[type[Exception], ...]
 ) -> int:
-    """Run `action`; an OSError or one of `errors` becomes a message on standard error and a 1."""
+    """Run `action`; an OSError or one of `errors` becomes a message on standard error and a 1.
+
+    Where memory runs out it is the same, and an interruption is a message and 130.
+    """
     try:
         action()
     except errors as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{program}: {error.filename}: {error.strerror}", file=sys.stderr)
+        place = "standard output" if error.filename is None else error.filename
+        print(f"{program}: {place}: {error.strerror}", file=sys.stderr)
         return 1
+    except MemoryError:
+        print(f"{program}: not enough memory", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mien_tools.augmentation import Augmentation
 from mien_tools.checkpoints import CheckpointError
+from mien_tools.commands import INTERRUPTED
 from mien_tools.config import Config
 from mien_tools.data import DataError
 from mien_tools.devices import set_up_torch
@@ -17,7 +18,6 @@ from mien_tools.trainer import Trainer, TrainingError
 
 PROGRAM = "mien-train"
 USAGE_ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def main(arguments: list[str] | None = None) -> int:
