@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <limits>  // libfccp/csv.h needs it
 #include <string>
 #include <string_view>
 #include <vector>
