@@ -32,6 +32,7 @@ class JpegMarkers {
  private:
   enum Marker : std::uint8_t {
     start_of_frame_0 = 0xC0,
+    progressive_frame = 0xC2,
     huffman_tables = 0xC4,
     reserved = 0xC8,
     arithmetic_tables = 0xCC,
@@ -41,9 +42,13 @@ class JpegMarkers {
     start_of_image = 0xD8,
     end_of_image = 0xD9,
     start_of_scan = 0xDA,
+    quantization_tables = 0xDB,
     exif = 0xE1,
     temporary = 0x01,
   };
+
+  static constexpr std::size_t most_tables = 4;
+  using Tables = std::array<bool, most_tables>;
 
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(path_ + ": damaged JPEG: " + what);
@@ -89,16 +94,18 @@ class JpegMarkers {
 
   void segment(std::uint8_t marker, std::size_t first, std::size_t last) {
     if (marker == huffman_tables) check_huffman_tables(first, last);
+    if (marker == quantization_tables) note_quantization_tables(first, last);
+    if (marker == start_of_scan) check_scan(first, last);
     if (marker == exif) read_orientation(first, last);
     const bool is_frame = marker >= start_of_frame_0 && marker <= start_of_frame_15 &&
                           marker != huffman_tables && marker != reserved &&
                           marker != arithmetic_tables;
-    if (is_frame) read_frame(first, last);
+    if (is_frame) read_frame(marker, first, last);
   }
 
   /// A code of 8 bits has at most 256 symbols, and none of them twice the room that it needs:
   /// longer tables overflow those of stb_image before 2.28.
-  void check_huffman_tables(std::size_t at, std::size_t last) const {
+  void check_huffman_tables(std::size_t at, std::size_t last) {
     while (at < last) {
       if (last - at < 17) fail("expected 17 bytes of a Huffman table, found fewer");
       int codes = 0;
@@ -115,13 +122,53 @@ class JpegMarkers {
       if (codes > 256) {
         fail("expected a Huffman table of at most 256 codes, found " + std::to_string(codes));
       }
+      const std::size_t kind = bytes_[at] >> 4;
+      const std::size_t number = bytes_[at] & 15;
+      if (kind < has_huffman_table_.size() && number < most_tables) {
+        has_huffman_table_[kind][number] = true;
+      }
       at += 17 + static_cast<std::size_t>(codes);
       if (at > last) fail("expected a Huffman table inside its segment, found it cut off");
     }
   }
 
-  void read_frame(std::size_t first, std::size_t last) {
+  void note_quantization_tables(std::size_t at, std::size_t last) {
+    while (at < last) {
+      const std::size_t number = bytes_[at] & 15;
+      if (number < most_tables) has_quantization_table_[number] = true;
+      at += bytes_[at] >> 4 == 0 ? 65 : 129;
+    }
+  }
+
+  /// Of stb_image before 2.28, tables that are missing are whatever its memory held before.
+  void check_scan(std::size_t first, std::size_t last) const {
+    const std::size_t components = first < last ? bytes_[first] : 0;
+    if (last - first < 4 + 2 * components) fail("expected a scan inside its segment");
+    const bool has_dc = !is_progressive_ || bytes_[first + 1 + 2 * components] == 0;
+    const bool has_ac = !is_progressive_ || !has_dc;
+    for (std::size_t i = 0; i < components; ++i) {
+      const std::size_t numbers = bytes_[first + 2 + 2 * i];
+      if (has_dc) require_table("DC Huffman", has_huffman_table_[0], numbers >> 4);
+      if (has_ac) require_table("AC Huffman", has_huffman_table_[1], numbers & 15);
+    }
+    for (const std::size_t number : quantization_of_components_) {
+      require_table("quantization", has_quantization_table_, number);
+    }
+  }
+
+  void require_table(const char* kind, const Tables& tables, std::size_t number) const {
+    if (number < tables.size() && tables[number]) return;
+    fail(std::string("expected a ") + kind + " table " + std::to_string(number) +
+         " before the scan that uses it, found none");
+  }
+
+  void read_frame(std::uint8_t marker, std::size_t first, std::size_t last) {
     if (last - first < 6) fail("expected a frame of 6 bytes or more, found fewer");
+    is_progressive_ = marker == progressive_frame;
+    quantization_of_components_.clear();
+    for (std::size_t at = first + 6; at + 3 <= last; at += 3) {
+      quantization_of_components_.push_back(bytes_[at + 2]);
+    }
     const auto height = static_cast<std::size_t>(u16(first + 1));
     const auto width = static_cast<std::size_t>(u16(first + 3));
     blocks_ = ((height + 7) / 8) * ((width + 7) / 8);
@@ -170,6 +217,10 @@ class JpegMarkers {
   const std::string& path_;
   const std::vector<std::uint8_t>& bytes_;
   int orientation_ = 1;
+  std::array<Tables, 2> has_huffman_table_{};  // of DC, of AC
+  Tables has_quantization_table_{};
+  bool is_progressive_ = false;
+  std::vector<std::size_t> quantization_of_components_;
   std::size_t blocks_ = 0;
   std::size_t data_size_ = 0;
 };

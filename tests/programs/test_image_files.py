@@ -68,6 +68,21 @@ def test_damaged_exif_leaves_a_jpeg_as_it_is(programs: Path, tmp_path: Path, cut
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("marker", "table"),
+    [(b"\xff\xc4", "DC Huffman table 0"), (b"\xff\xdb", "quantization table 0")],
+)
+def test_scans_without_their_tables_are_refused(
+    programs: Path, tmp_path: Path, marker: bytes, table: str
+) -> None:
+    data = jpeg()
+    place = data.index(marker)
+    (size,) = struct.unpack_from(">H", data, place + 2)
+    path = tmp_path / "tables.jpg"
+    path.write_bytes(data[:place] + data[place + 2 + size :])
+    assert f"damaged JPEG: expected a {table} before the scan" in refusal(programs, path)
+
+
 def test_huffman_tables_that_overflow_decoders_are_refused(programs: Path, tmp_path: Path) -> None:
     path = tmp_path / "tables.jpg"
     data = jpeg()
