@@ -38,6 +38,13 @@ install_build_tools() {
   export PATH="$PWD/build/cmake/bin:$PATH"
 }
 
+# Clang with libFuzzer and the sanitizers' libraries, which Debian has in a package of their own.
+install_clang_with_sanitizers() {
+  install_packages clang
+  echo 'int main() {}' | clang++ -x c++ -fsanitize=address - -o /dev/null 2>/dev/null ||
+    install_packages libclang-rt-dev
+}
+
 # What tests need besides: ffmpeg makes a clip for the program `video`.
 install_test_tools() {
   install_packages ffmpeg

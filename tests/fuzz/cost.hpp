@@ -34,6 +34,7 @@ inline bool is_cheap(const mien::Graph& graph, const std::vector<mien::TensorSha
     const mien::TensorShape& output = shaped.shape(shaped.view().value_of(n));
     const std::size_t multiply_adds = node.layer->multiply_adds(node, input, output);
     if (multiply_adds > most_multiply_adds) return false;
+    if (node.layer->scratch_size(node, input) > most_multiply_adds) return false;
     work += multiply_adds;
     work += window_of(node) * output.size() / 16;
   }

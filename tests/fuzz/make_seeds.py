@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from mien_tools import cascade, container
@@ -121,8 +122,87 @@ def weights() -> None:
     save("weight_file", "any_size.mien", container.seal("MIEN", 2, body))
 
 
+def models() -> None:
+    """Small models of ONNX: a list of nodes each, with the constants that they name."""
+    rng = np.random.default_rng(1)
+
+    def of(*shape: int) -> np.ndarray:
+        return rng.uniform(-1, 1, shape).astype(np.float32)
+
+    def shape(*sizes: int) -> np.ndarray:
+        return np.array(sizes, np.int64)
+
+    node = helper.make_node
+    conv = node("Conv", ["x", "w", "b"], ["c"], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    weights = {"w": of(4, 2, 3, 3), "b": of(4)}
+    norm = node("BatchNormalization", ["c", "g", "h", "m", "v"], ["n"])
+    moments = {"g": of(4), "h": of(4), "m": of(4), "v": np.abs(of(4)) + 1}
+    chains = {
+        "classifier": (
+            [
+                conv,
+                norm,
+                node("Relu", ["n"], ["r"]),
+                node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+                node("Flatten", ["p"], ["f"]),
+                node("Gemm", ["f", "d", "e"], ["y"], transB=1),
+            ],
+            weights | moments | {"d": of(3, 36), "e": of(3)},
+        ),
+        "residual": (
+            [
+                conv,
+                node("Clip", ["c", "low", "high"], ["k"]),
+                node("Concat", ["x", "x"], ["j"], axis=1),
+                node("Add", ["k", "j"], ["a"]),
+                node("GlobalAveragePool", ["a"], ["q"]),
+                node("Mul", ["a", "q"], ["y"]),
+            ],
+            weights | {"low": np.float32(0), "high": np.float32(6)},
+        ),
+        "views": (
+            [
+                node("Reshape", ["x", "s"], ["a"]),
+                node("Transpose", ["a"], ["t"], perm=[0, 2, 1, 3, 4]),
+                node("Reshape", ["t", "u"], ["b"]),
+                node("Slice", ["b", "one", "two", "one"], ["k"]),
+                node("Pad", ["k", "around"], ["z"]),
+                node("Softmax", ["z"], ["y"], axis=1),
+            ],
+            {
+                "s": shape(1, 1, 2, 6, 7),
+                "u": shape(1, 2, 6, 7),
+                "one": shape(1),
+                "two": shape(2),
+                "around": shape(0, 0, 1, 1, 0, 0, 1, 1),
+            },
+        ),
+        "upwards": (
+            [
+                node("ConvTranspose", ["x", "w"], ["c"], strides=[2, 2]),
+                node("Resize", ["c", "", "scales"], ["r"], mode="linear"),
+                node("ReduceMean", ["r"], ["m"], axes=[2, 3], keepdims=1),
+                node("Sigmoid", ["m"], ["g"]),
+                node("Sub", ["r", "g"], ["y"]),
+            ],
+            {"w": of(2, 3, 2, 2), "scales": np.array([1, 1, 2, 2], np.float32)},
+        ),
+    }
+    for name, (nodes, constants) in chains.items():
+        graph = helper.make_graph(
+            nodes,
+            name,
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 6, 7])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(values, key) for key, values in constants.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+        save("onnx", name + ".onnx", model.SerializeToString())
+
+
 def main() -> None:
     cascades()
+    models()
     pictures()
     arrays()
     tables()
