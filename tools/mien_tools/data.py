@@ -111,7 +111,7 @@ def _parse_label(text: str, where: str) -> int:
 def _parse_pixels(text: str, where: str) -> np.ndarray:
     try:
         values = np.array(text.split(), dtype=np.int64)
-    except ValueError as error:
+    except (OverflowError, ValueError) as error:
         raise DataError(f"{where}: pixels: expected whole numbers: {error}") from None
     if values.size != SIDE * SIDE:
         raise DataError(f"{where}: pixels: expected {SIDE * SIDE}, found {values.size}")
