@@ -27,6 +27,7 @@ from mien_tools.shapes import Shape, shape_text
 
 KIND = "MIEN"
 VERSION = 2
+MOST_ENDS = 64  # inputs, and outputs
 
 # Blocks of data start at multiples of this many bytes.
 ALIGNMENT = 64
@@ -402,10 +403,10 @@ def decode(data: bytes, name: str = "weights in memory") -> WeightFile:
     container.unseal(data, KIND, VERSION, name)
     fields = _Fields(data, name)
     network = fields.string("network")
-    inputs = tuple(_read_input(fields) for _ in range(fields.u32("number of inputs")))
+    inputs = tuple(_read_input(fields) for _ in range(fields.count("number of inputs", MOST_ENDS)))
     nodes = [_read_node(fields, index) for index in range(fields.u32("number of nodes"))]
     outputs = []
-    for _ in range(fields.u32("number of outputs")):
+    for _ in range(fields.count("number of outputs", MOST_ENDS)):
         output = fields.string("output's name")
         outputs.append(Output(fields.u32(f"output '{output}', value"), output))
 
@@ -491,6 +492,12 @@ class _Fields:
 
     def u64(self, field: str) -> int:
         return self._number("Q", field)
+
+    def count(self, field: str, most: int) -> int:
+        count = self.u32(field)
+        if not 1 <= count <= most:
+            raise self.fail(f"{field}: expected 1 to {most}, found {count}")
+        return count
 
     def f32(self, field: str) -> float:
         return self._number("f", field)
