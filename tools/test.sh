@@ -20,4 +20,4 @@ echo "== Python tests"
 make_virtual_environment
 .venv/bin/ruff check bench tests tools
 .venv/bin/ruff format --check bench tests tools
-.venv/bin/python -m pytest -q -n auto --dist worksteal tools/tests tests/programs
+.venv/bin/python -m pytest -q -n auto --dist worksteal tools/tests tests/programs tests/fuzz

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mien_tools.graph import Graph, Input, Node
+from mien_tools.graph import LARGEST_SIDE, Graph, Input, Node
 from mien_tools.onnx_node import OnnxError
-from mien_tools.onnx_pass import Imported, Pass, first_line
+from mien_tools.onnx_pass import Imported, Pass, first_line, refused_if_malformed
 from mien_tools.shapes import Shape, shape_text
 
 # Of inputs whose height and width are free: the graph must be the same for both.
@@ -58,6 +58,18 @@ def import_model(
     is one that PyTorch wrote, for the first of free_sizes() if they are free;
     `model_of_other_size` is that for the second.
     """
+    with refused_if_malformed(where):
+        return _import(model, where, sizes, module_names, model_of_other_size, size_multiple)
+
+
+def _import(
+    model,
+    where: str,
+    sizes: Sequence[Shape],
+    module_names: frozenset[str] | None,
+    model_of_other_size,
+    size_multiple: int,
+) -> Imported:
     import onnx
 
     if model.functions:
@@ -143,6 +155,11 @@ def _input_shapes(model, where: str) -> list[tuple[str, tuple[int | None, ...]]]
             raise OnnxError(
                 f"{where}: input '{entry.name}': expected a batch of 1 or of any size, found "
                 f"{sizes[0]}"
+            )
+        if any(size is not None and not 0 <= size <= LARGEST_SIDE for size in sizes[1:]):
+            raise OnnxError(
+                f"{where}: input '{entry.name}': expected sizes of at most {LARGEST_SIDE}, found "
+                f"{shape_text(sizes[1:])}"
             )
         result.append((entry.name, tuple(size or None for size in sizes[1:])))
     if not result:

@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
+from mien_tools.container import FormatError
 from mien_tools.graph import Graph, Input, Node, Output
 from mien_tools.layer import Layer, Options
 from mien_tools.layers import LAYERS
@@ -74,6 +76,23 @@ def is_quantised(operator: str) -> bool:
 
 def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def refused_if_malformed(place: str) -> Iterator[None]:
+    """Make an OnnxError of what goes wrong with nodes and tensors that ONNX does not allow.
+
+    Attributes of another kind or number, tensors without all their values, numbers beyond all
+    sizes: ONNX has too many rules to check each before it matters.
+    """
+    try:
+        yield
+    except (OnnxError, FormatError):
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise OnnxError(
+            f"{place}: expected what ONNX allows, found {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 class Importer:
@@ -324,7 +343,8 @@ class Pass(Importer):
         self._input_shapes = shapes
         self.values: dict[str, Value | Constant] = {}
         for entry in model.graph.initializer:
-            array = onnx.numpy_helper.to_array(entry)
+            with refused_if_malformed(f"{where}: tensor '{entry.name}'"):
+                array = onnx.numpy_helper.to_array(entry)
             self.values[entry.name] = Constant(entry.name, array)
         known = OnnxGraph(model.graph, self.values)
         self._gelus = find_gelus(model.graph, known)
@@ -345,7 +365,8 @@ class Pass(Importer):
         needed = self._needed()
         for proto in self._protos:
             if any(name in needed for name in proto.output):
-                self._convert(proto)
+                with refused_if_malformed(self.where(proto)):
+                    self._convert(proto)
         outputs, lists_of_cells = [], []
         for entry in self._model.graph.output:
             found = self.values.get(entry.name)
