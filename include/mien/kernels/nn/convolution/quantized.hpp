@@ -58,7 +58,8 @@ constexpr bool suits(const WindowGeometry& g) {
 
 /// With what is read behind the last value to fill a step or, where depthwise, a block.
 constexpr std::size_t image_bytes(const WindowGeometry& g) {
-  return g.padded_size() + (depthwise::suits(g) ? largest_block : depth_step);
+  return g.padded_size() +
+         static_cast<std::size_t>(depthwise::suits(g) ? largest_block : depth_step);
 }
 
 /// The image in bytes, its padding around it.

@@ -153,7 +153,7 @@ inline void quantized_depthwise_tile(const TapRuns& taps, const std::uint8_t* in
                                      const std::int8_t* weights, const QuantizedEpilogue& epilogue,
                                      const float* added, float* output) noexcept {
   constexpr int vector_bytes = lanes * quantized::depth_step;
-  Integers sum[Pixels][2];
+  Integers sum[std::size_t{Pixels}][2];
   MIEN_UNROLL
   for (int p = 0; p < Pixels; ++p) {
     sum[p][0] = load_integers(epilogue.offset);
