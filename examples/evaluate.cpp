@@ -108,8 +108,12 @@ std::vector<Scores> classify(const mien::ExpressionClassifier& classifier,
                              Progress& progress) {
   // In batches that leave no thread idle and whose inputs fit into memory.
   const std::size_t most = options.crops == mien::Crops::ten ? 16 : 128;
-  mien::ThreadPool pool(options.threads);
-  mien::ExpressionClassifier::Workspace workspace(options.threads);
+  // No more threads than crops at once.
+  const std::size_t crops = classifier.face_crops().of(options.crops).size();
+  const auto threads = static_cast<int>(
+      std::min(static_cast<std::size_t>(options.threads), std::min(most, faces.size()) * crops));
+  mien::ThreadPool pool(threads);
+  mien::ExpressionClassifier::Workspace workspace(threads);
   std::vector<Scores> logits;
   while (logits.size() < faces.size()) {
     std::vector<mien::GrayImage> images;

@@ -2,6 +2,7 @@
 //
 //   minimal MODEL.mien DETECTOR PHOTO
 #include <cstdio>
+#include <exception>
 #include <string>
 
 #define STB_IMAGE_IMPLEMENTATION
@@ -11,8 +12,10 @@
 
 int main(int argc, char** argv) try {
   if (argc != 4) {
-    std::puts("usage: minimal MODEL.mien DETECTOR PHOTO");
-    return argc == 2 && std::string(argv[1]) == "--help" ? 0 : 2;
+    const bool asks = argc == 2 && std::string(argv[1]) == "--help";
+    std::fputs("usage: minimal MODEL.mien DETECTOR PHOTO\n", asks ? stdout : stderr);
+    if (std::fflush(stdout) != 0) throw mien::Error("standard output: cannot write");
+    return asks ? 0 : 2;
   }
   const mien::ExpressionReader reader(argv[1], argv[2]);
 
@@ -25,7 +28,8 @@ int main(int argc, char** argv) try {
                 100.0 * face.probabilities[face.expression], face.box.x, face.box.y);
   }
   stbi_image_free(pixels);
-} catch (const mien::Error& error) {
+  if (std::fflush(stdout) != 0) throw mien::Error("standard output: cannot write");
+} catch (const std::exception& error) {
   std::fprintf(stderr, "minimal: %s\n", error.what());
   return 1;
 }

@@ -358,11 +358,22 @@ std::string text_of(const Options& options, const mien::Model& network,
   return text.str();
 }
 
+/// Throws mien::Error if an array would be written over one that is read, or over the network.
+void require_distinct_outputs(const Options& options, const std::vector<InputArray>& inputs,
+                              const std::vector<OutputArray>& outputs) {
+  std::vector<std::string> written;
+  std::vector<std::string> read = {options.model};
+  for (const OutputArray& output : outputs) written.push_back(file_of(options, output));
+  for (const InputArray& input : inputs) read.push_back(input.path);
+  require_distinct(written, read);
+}
+
 void run(const Options& options) {
   const mien::Model network = mien::Model::load(options.model);
   const std::vector<InputArray> inputs = read_inputs(options, network);
   const auto program = network.program(size_of(inputs, network));
   std::vector<OutputArray> outputs = make_outputs(network, *program, inputs.front().count);
+  require_distinct_outputs(options, inputs, outputs);
   Run all(*program, inputs, outputs);
   const double milliseconds = time_runs(all, options.repeat);
   write_outputs(options.output, outputs);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -126,11 +127,23 @@ inline void turn_upright(int orientation, ImageFile& image) {
 
 inline constexpr long long default_most_pixels = 100'000'000;
 
+namespace detail {
+
+/// Whether a file's first bytes are those of a format that is read: others are not read whole.
+inline bool begins_as_image(const std::uint8_t* first, std::size_t size) {
+  const auto begins = [&](std::string_view magic) {
+    return size >= magic.size() && std::memcmp(first, magic.data(), magic.size()) == 0;
+  };
+  return begins("\xff\xd8") || begins("\x89PNG") || begins("BM") || begins("P5") || begins("P6");
+}
+
+}  // namespace detail
+
 /// Reads an image file; a JPEG is turned as its Exif data say. Throws mien::Error if it is missing,
 /// no image, damaged, truncated or of more than `most_pixels`, before it is decoded where that
 /// shows.
 inline ImageFile load_image(const std::string& path, long long most_pixels = default_most_pixels) {
-  const std::vector<std::uint8_t> bytes = read_file(path);
+  const std::vector<std::uint8_t> bytes = read_file_if(path, detail::begins_as_image);
   if (bytes.empty()) throw Error(path + ": the file is empty");
   int orientation = 1;
   if (JpegMarkers::is_jpeg(bytes)) orientation = JpegMarkers(path, bytes).orientation();

@@ -149,10 +149,13 @@ inline std::vector<float> to_c_order(const std::vector<float>& values,
 
 /// Reads an array of float32, float64 or uint8 in either order. Throws mien::Error.
 inline NpyArray read_npy(const std::string& path) {
-  const std::vector<std::uint8_t> file = read_file(path);
+  const std::string magic = "\x93NUMPY";
+  const std::vector<std::uint8_t> file =
+      read_file_if(path, [&magic](const std::uint8_t* first, std::size_t size) {
+        return size >= magic.size() && std::memcmp(first, magic.data(), magic.size()) == 0;
+      });
   const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
   const auto byte = [&bytes](std::size_t at) { return static_cast<unsigned char>(bytes[at]); };
-  const std::string magic = "\x93NUMPY";
   if (bytes.compare(0, magic.size(), magic) != 0 || bytes.size() < 12) {
     throw Error(path + ": expected an array in NumPy's format (.npy), found something else");
   }

@@ -1,11 +1,13 @@
 // What the example programs share: how they find the files of the project, and how they end.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -41,6 +43,8 @@ int report_errors(const std::string& program, Task&& task) {
     return success;
   } catch (const std::bad_alloc&) {
     std::cerr << program << ": not enough memory\n";
+  } catch (const std::length_error&) {  // more than a container may ever have
+    std::cerr << program << ": not enough memory\n";
   } catch (const std::exception& error) {
     std::cerr << program << ": " << error.what() << "\n";
   }
@@ -58,6 +62,12 @@ inline void print_line(const std::string& line) {
 inline bool parse_command_line(CLI::App& app, int argc, char** argv, int& status) {
   try {
     app.parse(argc, argv);
+    // CLI11 takes an empty text, as of a shell's variable that is not set, for no value.
+    for (const CLI::Option* const option : app.get_options()) {
+      const std::vector<std::string>& values = option->results();
+      if (std::find(values.begin(), values.end(), "") == values.end()) continue;
+      throw CLI::ValidationError(option->get_name(), "expected a value, found an empty one");
+    }
     return true;
   } catch (const CLI::CallForHelp&) {
     status = report_errors(app.get_name(), [&app] { print_line(app.help()); });
