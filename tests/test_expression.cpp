@@ -220,6 +220,47 @@ TEST_CASE("numbers that are not finite are errors, or faces without landmarks") 
                        Error);
 }
 
+TEST_CASE("values that are not finite do no harm in a network") {
+  for (const char* const name : {"/tiny.mien", "/tiny_int8.mien", "/tiny_wide.mien"}) {
+    const Model network = Model::load(std::string(MIEN_TEST_DATA) + name);
+    Model::Workspace workspace;
+    std::vector<float> outputs(network.output_shape(0).size());
+    const std::size_t size = network.inputs().front().shape.size();
+    const auto run = [&](const std::vector<float>& values) {
+      network.forward(1, values.data(), outputs.data(), workspace);
+      return outputs;
+    };
+    const std::vector<float> zeros(size);
+    const std::vector<float> expected = run(zeros);
+    for (const float value :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+          -std::numeric_limits<float>::infinity(), 3e38f, -3e38f}) {
+      std::vector<float> values = zeros;
+      values[size / 2] = value;
+      run(values);
+      run(std::vector<float>(size, value));
+      CHECK(run(zeros) == expected);  // nothing is left of them
+    }
+  }
+}
+
+TEST_CASE("objects that were moved from may be assigned to") {
+  const GrayImage photo = noise_image(64, 64, 3);
+  const auto replaces = [](auto object) {
+    auto moved = std::move(object);
+    object = std::move(moved);
+    return object;
+  };
+  const Model network = replaces(Model::load(tiny_path));
+  CHECK(network.labels().size() == 7);
+  FaceFinder::Workspace workspace = replaces(FaceFinder::Workspace());
+  const HaarDetector detector = replaces(HaarDetector(Cascade::load(cascade_path)));
+  std::vector<Detection> found;
+  FaceFinder(detector).find(photo.view(), {}, workspace, found);
+  CHECK(detector.detect(replaces(GrayImage(photo)).view()).size() == found.size());
+  CHECK(replaces(ExpressionClassifier(network)).labels() == network.labels());
+}
+
 TEST_CASE("a photo of nothing has no faces") {
   const ExpressionReader reader(tiny_path, MIEN_SOURCE_DIR "/examples/models/yunet.mien");
   const std::uint8_t pixels[3] = {1, 2, 3};
