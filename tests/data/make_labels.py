@@ -1,7 +1,8 @@
 """Make labels.txt: lists of labels in place of tiny.mien's, and whether readers take them.
 
-A line a list: accepted or refused, why, the labels' bytes in hexadecimal (-: none). All take as much
-of the file as tiny.mien's own, 2 bytes a label for its length. Tests of C++ and of Python read it.
+A line a list: accepted or refused, why, the labels' bytes in hexadecimal (-: none). All take as
+much of the file as tiny.mien's own, 2 bytes a label for its length. Tests of C++ and of Python read
+it.
 """
 
 from pathlib import Path
