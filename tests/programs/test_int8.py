@@ -2,9 +2,11 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from conftest import ROOT
 from torch import nn
@@ -12,7 +14,7 @@ from torch import nn
 from mien_tools import weights
 from mien_tools.export import Network, export
 from mien_tools.int8_options import Int8Options
-from mien_tools.quantization import to_tensors
+from mien_tools.quantization import int8_products, to_tensors
 from mien_tools.weights import Preprocessing
 
 MODELS = ROOT / "examples/models"
@@ -68,6 +70,26 @@ def test_a_photo_is_read_alike_in_8_bits(programs: Path) -> None:
         assert one["expression"] == other["expression"]
         for label, probability in one["probabilities"].items():
             assert abs(probability - other["probabilities"][label]) < 0.05
+
+
+def test_a_layer_that_cannot_be_in_8_bits_is_refused(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upwards = nn.Sequential(nn.ConvTranspose2d(2, 3, 2), nn.Flatten())
+    how = Preprocessing(0, 2 * (0.0,), 2 * (1.0,))
+    path = tmp_path / "upwards.mien"
+    export(Network(upwards.eval(), "upwards", (2, 4, 4), how), path)
+    file = weights.read(path)
+    first = file.tensors[0]
+    products = replace(first, values=int8_products(first.values, 0.5, 0))
+    monkeypatch.setattr(weights, "products_misfit", lambda *_: None)
+    replace(file, tensors=(products, *file.tensors[1:])).write(path)
+    done = subprocess.run([programs / "inspect", "--model", path], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"inspect: {path}: tensor '0.weight': node 0, '0' (ConvTranspose2d) cannot compute in 8 "
+        "bits: expected an input scale of 0, found 0.500000\n"
+    )
 
 
 class Grouped(nn.Module):
