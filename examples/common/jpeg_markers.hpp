@@ -17,7 +17,8 @@ namespace mien::examples {
 class JpegMarkers {
  public:
   static bool is_jpeg(const std::vector<std::uint8_t>& bytes) {
-    return bytes.size() >= 2 && bytes[0] == 0xFF && bytes[1] == start_of_image;
+    const std::size_t marker = first_marker(bytes);
+    return marker > 0 && marker < bytes.size() && bytes[marker] == start_of_image;
   }
 
   JpegMarkers(const std::string& path, const std::vector<std::uint8_t>& bytes)
@@ -56,8 +57,15 @@ class JpegMarkers {
 
   int u16(std::size_t at) const { return bytes_[at] << 8 | bytes_[at + 1]; }
 
+  /// Where a file's first marker says which it is: any number of bytes 0xFF may stand before it.
+  static std::size_t first_marker(const std::vector<std::uint8_t>& bytes) {
+    std::size_t at = 0;
+    while (at < bytes.size() && bytes[at] == 0xFF) ++at;
+    return at;
+  }
+
   void walk() {
-    std::size_t at = 2;
+    std::size_t at = first_marker(bytes_) + 1;
     while (true) {
       while (at < bytes_.size() && bytes_[at] != 0xFF) ++at;  // data of a scan, or nothing
       while (at < bytes_.size() && bytes_[at] == 0xFF) ++at;

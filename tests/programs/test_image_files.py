@@ -72,10 +72,11 @@ def test_damaged_exif_leaves_a_jpeg_as_it_is(programs: Path, tmp_path: Path, cut
     ("marker", "table"),
     [(b"\xff\xc4", "DC Huffman table 0"), (b"\xff\xdb", "quantization table 0")],
 )
+@pytest.mark.parametrize("fill", [b"", b"\xff\xff"])
 def test_scans_without_their_tables_are_refused(
-    programs: Path, tmp_path: Path, marker: bytes, table: str
+    programs: Path, tmp_path: Path, marker: bytes, table: str, fill: bytes
 ) -> None:
-    data = jpeg()
+    data = fill + jpeg()
     place = data.index(marker)
     (size,) = struct.unpack_from(">H", data, place + 2)
     path = tmp_path / "tables.jpg"
