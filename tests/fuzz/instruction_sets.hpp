@@ -1,5 +1,0 @@
-// Included before all else where fuzz targets are compiled: two instruction sets of the list in
-// kernels/instruction_sets.inl, which takes half the time of all five.
-#define MIEN_INSTRUCTION_SETS(SET) \
-  SET(baseline, true)              \
-  SET(avx2, MIEN_CPU_HAS("avx2") && MIEN_CPU_HAS("fma"))
