@@ -241,9 +241,7 @@ def test_a_missing_element_is_named(tag, message):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_declarations_of_entities_are_refused_unread(encoding):
-    laughs = "".join(
-        f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "lol"}">\n' for i in range(30)
-    )
+    laughs = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "lol"}">\n' for i in range(30))
     text = make_xml(width="&l29;").decode().removeprefix('<?xml version="1.0"?>')
     document = f"<!DOCTYPE opencv_storage [{laughs}]>{text}"
     assert refusal(document.encode(encoding)) == "expected XML without a DOCTYPE, found one"

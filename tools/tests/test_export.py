@@ -685,7 +685,7 @@ REFUSED_OPTIONS = {
     "labels": (("--labels", "a,b"), r"labels: expected 3, one for each output, found 2 \(a, b\)"),
     "same labels": (("--labels", "a,b,a"), "label: expected distinct ones, found 'a' twice"),
     "empty label": (("--labels", "a,,b"), "label: expected a text, found an empty one"),
-    "face size": (("--face-size", "5"), "face size: expected at least the input's height"),
+    "face size": (("--face-size", "5"), "face size: expected 0 or at least the input's height"),
     "huge face size": (("--face-size", "70000"), "face size: expected 0 to 65536, found 70000"),
     "deviation": (("--std", "0"), "standard deviation: expected a positive number, found 0"),
     "mean": (("--mean", "nan"), "mean: expected a finite number, found nan"),
