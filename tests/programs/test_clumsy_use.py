@@ -353,10 +353,12 @@ def test_tools_end_by_one_message_where_a_device_is_full(tmp_path: Path, tool: s
     command = [sys.executable, "-m", f"mien_tools.{tool}", *arguments, "/dev/full"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
-    assert "No space left on device" in one_message(done)
+    assert "/dev/full: " in one_message(done)
+    assert done.stderr.endswith("No space left on device\n")
     command[-1] = str(tmp_path / "out")
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             list(map(str, command)), stdout=full, stderr=subprocess.PIPE, text=True, env=environment
         )
-    assert done.returncode != 0
+    expected = f"mien_tools.{tool}: standard output: No space left on device"
+    assert one_message(done) == expected

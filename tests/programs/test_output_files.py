@@ -108,6 +108,25 @@ def test_an_output_is_no_input(programs: Path, picture: Path, tmp_path: Path) ->
     assert not (tmp_path / "a.png").exists()
 
 
+def test_evaluate_writes_over_neither_its_data_nor_its_own_pictures(
+    programs: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "faces.csv"
+    data.write_text("emotion,pixels,Usage\n3," + " ".join(["7"] * 2304) + ",PublicTest\n")
+    before = data.read_bytes()
+    both = tmp_path / "both.png"
+    for options, message in (
+        (("--logits", data), "expected an output that is no input"),
+        (("--logits", both, "--confusion", both), "expected a file for each output"),
+    ):
+        done = subprocess.run(
+            [programs / "evaluate", *options, data], capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert (data.read_bytes(), both.exists()) == (before, False)
+
+
 @pytest.mark.parametrize("option", ["--mien", "--checkpoint"])
 def test_export_does_not_write_over_what_it_reads(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture

@@ -1,5 +1,7 @@
 """How the package's commands end when something is wrong."""
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable
 
@@ -15,11 +17,15 @@ def exit_status(
     """
     try:
         action()
+        sys.stdout.flush()
     except errors as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        place = "standard output" if error.filename is None else error.filename
+        place = error.filename
+        if place is None:
+            place = "standard output"
+            _drop_output()
         print(f"{program}: {place}: {error.strerror}", file=sys.stderr)
         return 1
     except MemoryError:
@@ -29,3 +35,9 @@ def exit_status(
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _drop_output() -> None:
+    """Nobody can read what is left; Python would complain of it when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -67,7 +67,11 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     except FileNotFoundError:
         mode = None
     if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        path.write_bytes(data)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            error.filename = str(path)  # that of a failing write is not told
+            raise
         return
     temporary = None
     try:
@@ -76,7 +80,9 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
             file.write(data)
         os.chmod(temporary, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
         os.replace(temporary, path)
-    except BaseException:  # an interruption, too
+    except BaseException as error:  # an interruption, too
         if temporary is not None:
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            error.filename = str(path)
         raise
