@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 install_build_tools
 install_test_tools
-presets=(release sanitize)
+presets=(release sanitize thread)
 if command -v clang++ >/dev/null; then presets+=(clang); fi
 for preset in "${presets[@]}"; do
   echo "== C++ tests: $preset"
