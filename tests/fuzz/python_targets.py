@@ -183,7 +183,10 @@ def run_guided(target: Target, arguments: list[str]) -> None:
         dice = random.Random(seed)
         if target.mutate is None or dice.random() < 0.1:
             return atheris.Mutate(data, len(data))
-        return target.mutate(data, dice)[:max_size]
+        try:
+            return target.mutate(data, dice)[:max_size]
+        except UnicodeDecodeError:  # names that earlier changes to bytes have made
+            return atheris.Mutate(data, len(data))
 
     custom = {} if target.mutate is None else {"custom_mutator": mutator}
     atheris.Setup([sys.argv[0], *arguments], target.run, **custom)
