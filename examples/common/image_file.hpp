@@ -134,7 +134,8 @@ inline bool begins_as_image(const std::uint8_t* first, std::size_t size) {
   const auto begins = [&](std::string_view magic) {
     return size >= magic.size() && std::memcmp(first, magic.data(), magic.size()) == 0;
   };
-  return begins("\xff\xd8") || begins("\x89PNG") || begins("BM") || begins("P5") || begins("P6");
+  const bool is_jpeg = begins("\xff\xd8") || begins("\xff\xff");  // some have fill bytes before it
+  return is_jpeg || begins("\x89PNG") || begins("BM") || begins("P5") || begins("P6");
 }
 
 }  // namespace detail

@@ -316,6 +316,8 @@ def test_run_does_not_write_over_what_it_reads(programs: Path, tmp_path: Path, n
 INTERRUPTING = """
 import os, signal, sys, time
 from mien_tools import export
+# Whoever runs the tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 replace = os.replace
 def interrupted(*arguments):
     os.kill(os.getpid(), signal.SIGINT)
