@@ -166,7 +166,7 @@ class JpegMarkers {
 
   void require_table(const char* kind, const Tables& tables, std::size_t number) const {
     if (number < tables.size() && tables[number]) return;
-    fail(std::string("expected a ") + kind + " table " + std::to_string(number) +
+    fail(std::string("expected ") + kind + " table " + std::to_string(number) +
          " before the scan that uses it, found none");
   }
 

@@ -81,7 +81,7 @@ def test_scans_without_their_tables_are_refused(
     (size,) = struct.unpack_from(">H", data, place + 2)
     path = tmp_path / "tables.jpg"
     path.write_bytes(data[:place] + data[place + 2 + size :])
-    assert f"damaged JPEG: expected a {table} before the scan" in refusal(programs, path)
+    assert f"damaged JPEG: expected {table} before the scan" in refusal(programs, path)
 
 
 def test_huffman_tables_that_overflow_decoders_are_refused(programs: Path, tmp_path: Path) -> None:
