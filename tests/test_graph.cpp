@@ -17,6 +17,7 @@
 #include <mien/models/models.hpp>
 #include <mien/network.hpp>
 
+#include "graph_nodes.hpp"
 #include "naive_network.hpp"
 #include "random_weights.hpp"
 
@@ -33,18 +34,8 @@ class GraphWriter {
   }
 
   /// Appends a layer and returns the value that it puts out.
-  int add(Node node, const std::vector<int>& inputs) {
-    node.first_input = static_cast<int>(graph.operands.size());
-    node.input_count = static_cast<int>(inputs.size());
-    graph.operands.insert(graph.operands.end(), inputs.begin(), inputs.end());
-    node.first_tensor = static_cast<int>(graph.tensors.size());
-    node.tensor_count = node.layer->tensors(node).count;
-    for (int i = 0; i < node.tensor_count; ++i) {
-      graph.tensors.push_back(static_cast<int>(graph.tensors.size()));
-    }
-    graph.nodes.push_back(node);
-    graph.node_names.push_back("layer" + std::to_string(graph.nodes.size()));
-    return static_cast<int>(graph.nodes.size()) + graph.input_count() - 1;
+  int add(const Node& node, const std::vector<int>& inputs) {
+    return append_node(graph, node, inputs);
   }
 
   void output(const std::string& name, int value) { graph.outputs.push_back({name, value}); }
@@ -53,16 +44,6 @@ class GraphWriter {
 
   Graph graph;
 };
-
-/// With the options that are given, and the others' defaults.
-Node plain(const char* kind, const std::vector<int>& options = {}) {
-  Node node;
-  node.layer = find_layer(kind);
-  for (std::size_t i = 0; i < static_cast<std::size_t>(node.layer->option_count); ++i) {
-    node.options[i] = i < options.size() ? options[i] : node.layer->options[i].default_value;
-  }
-  return node;
-}
 
 Node conv(int in, int out, int kernel, int stride = 1, int padding = 0, int groups = 1) {
   return plain("Conv2d", {in, out, kernel, kernel, stride, stride, padding, padding, groups});

@@ -15,18 +15,12 @@
 #include <mien/model.hpp>
 #include <mien/network.hpp>
 
+#include "one_layer.hpp"
 #include "random_weights.hpp"
 
 namespace {
 
 using namespace mien;
-
-/// A network of one layer, whose name its file says.
-template <class Layer, class InputShape>
-struct OneLayer : Network<OneLayer<Layer, InputShape>, InputShape, Layer> {
-  static constexpr std::string_view name = "layer";
-  using OneLayer::Network::Network;
-};
 
 /// A file's test vector, channels last.
 struct LayerCase {

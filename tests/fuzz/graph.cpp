@@ -17,6 +17,7 @@
 #include <mien/model.hpp>
 
 #include "cost.hpp"
+#include "graph_nodes.hpp"
 #include "naive_network.hpp"
 #include "random_weights.hpp"
 #include "target.hpp"
@@ -59,27 +60,7 @@ class GraphOfBytes {
   static constexpr InputSize size = {11, 14};
 
  private:
-  static Node plain(const char* layer) {
-    Node node;
-    node.layer = find_layer(layer);
-    for (int i = 0; i < node.layer->option_count; ++i) {
-      node.options[static_cast<std::size_t>(i)] = node.layer->options[i].default_value;
-    }
-    return node;
-  }
-
-  void add(Node node, const std::vector<int>& inputs) {
-    node.first_input = static_cast<int>(graph_.operands.size());
-    node.input_count = static_cast<int>(inputs.size());
-    graph_.operands.insert(graph_.operands.end(), inputs.begin(), inputs.end());
-    node.first_tensor = static_cast<int>(graph_.tensors.size());
-    node.tensor_count = node.layer->tensors(node).count;
-    for (int i = 0; i < node.tensor_count; ++i) {
-      graph_.tensors.push_back(static_cast<int>(graph_.tensors.size()));
-    }
-    graph_.nodes.push_back(node);
-    graph_.node_names.push_back("layer" + std::to_string(graph_.nodes.size()));
-  }
+  void add(const Node& node, const std::vector<int>& inputs) { append_node(graph_, node, inputs); }
 
   /// The newest mostly, so that graphs are deep.
   int value() {

@@ -1,20 +1,15 @@
 // All of the library, and its templates as programs use them, for compilers to warn of.
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <mien/mien.hpp>
 
+#include "../one_layer.hpp"
+
 namespace {
 
 using namespace mien;
-
-template <class Layer, class InputShape>
-struct OneLayer : Network<OneLayer<Layer, InputShape>, InputShape, Layer> {
-  static constexpr std::string_view name = "layer";
-  using OneLayer::Network::Network;
-};
 
 template <class Typed>
 double use(const std::string& path) {
